@@ -1,0 +1,2 @@
+import { library } from '../../tsup.base.ts';
+export default library();
