@@ -9,6 +9,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'packages/*/tests/**/*.test.ts', 'tests/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/*.slow.test.ts'],
+    setupFiles: ['./tests/all-close.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

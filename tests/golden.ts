@@ -6,7 +6,11 @@ const repository = fileURLToPath(new URL('..', import.meta.url));
 const chosen = process.env['MUSUBI_GOLDEN'];
 
 /** The folder of golden vectors: `MUSUBI_GOLDEN` (relative to the repository), else `golden/`. */
-export const goldenFolder = !chosen ? join(repository, 'golden') : isAbsolute(chosen) ? chosen : resolve(repository, chosen);
+export const goldenFolder = !chosen
+  ? join(repository, 'golden')
+  : isAbsolute(chosen)
+    ? chosen
+    : resolve(repository, chosen);
 
 /** True for the folder that the repository ships, in which every kind of case must be present. */
 export const isDefaultGolden = goldenFolder === join(repository, 'golden');
