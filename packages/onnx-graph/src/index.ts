@@ -1,1 +1,39 @@
-export {};
+export {
+  type Dim,
+  type Shape,
+  dimAdd,
+  dimDivide,
+  dimMul,
+  dimSub,
+  elementCount,
+  evaluateDim,
+  formatShape,
+} from './dim.ts';
+export {
+  type DataType,
+  type HostTensor,
+  type TypedArray,
+  bytesPerElement,
+  dataTypes,
+  fromSafetensors,
+  isFloat,
+  onnxCode,
+} from './dtype.ts';
+export { GraphError, type GraphErrorCode } from './errors.ts';
+export {
+  type AttributeValue,
+  type Attributes,
+  type ExternalData,
+  Graph,
+  type Node,
+  type NodeOptions,
+  type TensorType,
+  type Value,
+  inlineLimitBytes,
+} from './graph.ts';
+export { type OperatorSpec } from './operators/infer.ts';
+export { operators } from './operators/table.ts';
+export * from './ops.ts';
+export { type ParameterSource, type Params, type StoredParameter, createParams, linear } from './params.ts';
+export { decodeModel } from './decode.ts';
+export { type EncodeOptions, encodeModel } from './encode.ts';

@@ -1,0 +1,124 @@
+import { GraphError } from './errors.ts';
+
+/**
+ * One axis length: a number, or a polynomial of symbols with integer coefficients in canonical form, e.g. `B`, `2*S`,
+ * `B*S+1`. Two lengths are equal exactly when they are `===`.
+ */
+export type Dim = number | string;
+export type Shape = readonly Dim[];
+
+/** Monomial (symbols sorted and joined by `*`, empty for the constant) to its coefficient. */
+type Polynomial = Map<string, number>;
+
+export function dimAdd(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return a + b;
+  const sum = new Map(parse(a));
+  for (const [m, c] of parse(b)) sum.set(m, (sum.get(m) ?? 0) + c);
+  return format(sum);
+}
+
+export function dimMul(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return a * b;
+  if (a === 1) return b;
+  if (b === 1) return a;
+  const product: Polynomial = new Map();
+  for (const [m, c] of parse(a)) {
+    for (const [n, d] of parse(b)) {
+      const key = [...symbolsOf(m), ...symbolsOf(n)].toSorted().join('*');
+      product.set(key, (product.get(key) ?? 0) + c * d);
+    }
+  }
+  return format(product);
+}
+
+export const dimSub = (a: Dim, b: Dim): Dim => dimAdd(a, dimMul(b, -1));
+
+/** `a / b` when that is exact for every value of the symbols, else undefined. `b` is a number or a single monomial. */
+export function dimDivide(a: Dim, b: Dim): Dim | undefined {
+  const divisor = [...parse(b)];
+  const [first] = divisor;
+  if (divisor.length !== 1 || !first) return a === b ? 1 : undefined;
+  const [monomial, coefficient] = first;
+  const quotient: Polynomial = new Map();
+  for (const [m, c] of parse(a)) {
+    const rest = removeSymbols(symbolsOf(m), symbolsOf(monomial));
+    if (!rest || c % coefficient !== 0) return undefined;
+    quotient.set(rest.join('*'), c / coefficient);
+  }
+  return format(quotient);
+}
+
+/** Number of elements. */
+export const elementCount = (shape: Shape): Dim => shape.reduce(dimMul, 1);
+
+/** The value of a dimension once its symbols are known. */
+export function evaluateDim(dim: Dim, symbols: ReadonlyMap<string, number>): number {
+  let total = 0;
+  for (const [monomial, coefficient] of parse(dim)) {
+    total += symbolsOf(monomial).reduce((product, symbol) => {
+      const value = symbols.get(symbol);
+      if (value === undefined) {
+        throw new GraphError('BAD_DIMENSION', symbol, 'this symbol has no value.', 'Feed an input that has it.');
+      }
+      return product * value;
+    }, coefficient);
+  }
+  return total;
+}
+
+/** Terms as (coefficient, symbols), for code that computes a dimension inside a graph. */
+export const dimTerms = (dim: Dim): { coefficient: number; symbols: string[] }[] =>
+  [...parse(dim)].map(([monomial, coefficient]) => ({ coefficient, symbols: symbolsOf(monomial) }));
+
+export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
+
+const symbolsOf = (monomial: string): string[] => (monomial === '' ? [] : monomial.split('*'));
+
+function removeSymbols(from: string[], remove: string[]): string[] | undefined {
+  const rest = [...from];
+  for (const symbol of remove) {
+    const at = rest.indexOf(symbol);
+    if (at < 0) return undefined;
+    rest.splice(at, 1);
+  }
+  return rest;
+}
+
+function parse(dim: Dim): Polynomial {
+  if (typeof dim === 'number') return dim === 0 ? new Map() : new Map([['', dim]]);
+  const polynomial: Polynomial = new Map();
+  for (const term of dim.replaceAll('-', '+-').split('+')) {
+    if (term === '') continue;
+    let coefficient = 1;
+    const symbols: string[] = [];
+    for (const factor of term.split('*')) {
+      const negated = factor.startsWith('-');
+      const body = negated ? factor.slice(1) : factor;
+      if (negated) coefficient = -coefficient;
+      if (/^\d+$/.test(body)) coefficient *= Number(body);
+      else if (/^[A-Za-z_]\w*$/.test(body)) symbols.push(body);
+      else throw new GraphError('BAD_DIMENSION', dim, 'this is not a dimension.', 'Write e.g. B, 2*S or S+1.');
+    }
+    const key = symbols.toSorted().join('*');
+    polynomial.set(key, (polynomial.get(key) ?? 0) + coefficient);
+  }
+  return polynomial;
+}
+
+function format(polynomial: Polynomial): Dim {
+  const terms = [...polynomial].filter(([, c]) => c !== 0).toSorted(([a], [b]) => order(b, a));
+  if (terms.length === 0) return 0;
+  const [only] = terms;
+  if (terms.length === 1 && only && only[0] === '') return only[1];
+  return terms
+    .map(([monomial, c]) => {
+      if (monomial === '') return `${c}`;
+      return c === 1 ? monomial : c === -1 ? `-${monomial}` : `${c}*${monomial}`;
+    })
+    .join('+')
+    .replaceAll('+-', '-');
+}
+
+/** Higher degree first, then by name; the constant last. */
+const order = (a: string, b: string): number =>
+  symbolsOf(a).length - symbolsOf(b).length || (a < b ? 1 : a > b ? -1 : 0);

@@ -1,0 +1,155 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import {
+  AttributeProto_AttributeType as Kind,
+  type AttributeProto,
+  AttributeProtoSchema,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  TensorProto_DataLocation as Location,
+  type TensorProto,
+  TensorProtoSchema,
+  TensorShapeProto_DimensionSchema,
+  TensorShapeProtoSchema,
+  TypeProto_TensorSchema,
+  TypeProtoSchema,
+  ValueInfoProtoSchema,
+} from 'onnx-buf';
+
+import type { AttributeKind } from './operators/infer.ts';
+import type { AttributeValue, Graph, Node, TensorType, Value } from './graph.ts';
+
+import { onnxCode } from './dtype.ts';
+import { operators } from './operators/table.ts';
+
+export interface EncodeOptions {
+  /** Version of the standard operator set; 21 is read by every build we know. */
+  readonly opset?: number;
+}
+
+const irVersion = 10n;
+
+/** The graph as the bytes of an `.onnx` file. Weights stay in their files. */
+export function encodeModel(graph: Graph, { opset = 21 }: EncodeOptions = {}): Uint8Array {
+  const names = outputNames(graph);
+  const nameOf = (value: Value) => names.get(value) ?? value.name;
+  const model = create(ModelProtoSchema, {
+    irVersion,
+    producerName: 'musubi-ts',
+    opsetImport: [
+      { domain: '', version: BigInt(opset) },
+      { domain: 'com.microsoft', version: 1n },
+    ],
+    metadataProps: Object.entries(graph.metadata).map(([key, value]) => ({ key, value })),
+    graph: {
+      name: graph.name,
+      input: graph.inputs.map((v) => valueInfo(v.name, v)),
+      output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
+      initializer: graph.initializers.map(tensorProto),
+      node: [...graph.nodes.map((node) => nodeProto(node, nameOf)), ...outputCopies(graph, names)],
+      valueInfo: graph.nodes.flatMap((n) => n.outputs.filter((v) => !names.has(v)).map((v) => valueInfo(v.name, v))),
+    },
+  });
+  return toBinary(ModelProtoSchema, model);
+}
+
+/** A node's output that is a graph output takes the output's name; the first name wins when it has several. */
+function outputNames(graph: Graph): Map<Value, string> {
+  const names = new Map<Value, string>();
+  for (const { name, value } of graph.outputs) {
+    if (value.kind === 'node' && !names.has(value)) names.set(value, name);
+  }
+  return names;
+}
+
+/** Outputs that are inputs, weights or second names of a value need a node of their own. */
+const outputCopies = (graph: Graph, names: ReadonlyMap<Value, string>) =>
+  graph.outputs
+    .filter(({ name, value }) => names.get(value) !== name)
+    .map(({ name, value }) =>
+      create(NodeProtoSchema, {
+        name: `output/${name}`,
+        opType: 'Identity',
+        domain: '',
+        input: [names.get(value) ?? value.name],
+        output: [name],
+      }),
+    );
+
+function nodeProto(node: Node, nameOf: (value: Value) => string) {
+  const kinds = operators[node.op]?.attributes ?? {};
+  return create(NodeProtoSchema, {
+    name: node.name,
+    opType: node.op,
+    domain: node.domain,
+    input: node.inputs.map((v) => (v ? nameOf(v) : '')),
+    output: node.outputs.map(nameOf),
+    attribute: Object.entries(node.attributes).map(([name, value]) => attributeProto(name, value, kinds[name])),
+    metadataProps: node.scope ? [{ key: 'scope', value: node.scope }] : [],
+  });
+}
+
+function attributeProto(name: string, value: AttributeValue, kind: AttributeKind | undefined): AttributeProto {
+  const attribute = create(AttributeProtoSchema, { name });
+  if (typeof value === 'string') {
+    attribute.type = Kind.STRING;
+    attribute.s = new TextEncoder().encode(value);
+  } else if (typeof value === 'number') {
+    if (kind === 'float') {
+      attribute.type = Kind.FLOAT;
+      attribute.f = value;
+    } else {
+      attribute.type = Kind.INT;
+      attribute.i = BigInt(value);
+    }
+  } else if (kind === 'floats') {
+    attribute.type = Kind.FLOATS;
+    attribute.floats = [...value];
+  } else {
+    attribute.type = Kind.INTS;
+    attribute.ints = value.map(BigInt);
+  }
+  return attribute;
+}
+
+function tensorProto(value: Value): TensorProto {
+  const tensor = create(TensorProtoSchema, {
+    name: value.name,
+    dataType: onnxCode(value.dtype),
+    dims: value.shape.map((d) => BigInt(d)),
+  });
+  if (value.external) {
+    const { location, offset, length } = value.external;
+    tensor.dataLocation = Location.EXTERNAL;
+    tensor.externalData = Object.entries({ location, offset, length }).map(([key, v]) => ({
+      $typeName: 'onnx.StringStringEntryProto',
+      key,
+      value: String(v),
+    }));
+  } else if (value.data) {
+    const { data } = value.data;
+    tensor.rawData = new Uint8Array(
+      data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer,
+    );
+  }
+  return tensor;
+}
+
+const valueInfo = (name: string, { dtype, shape }: TensorType) =>
+  create(ValueInfoProtoSchema, {
+    name,
+    type: create(TypeProtoSchema, {
+      value: {
+        case: 'tensorType',
+        value: create(TypeProto_TensorSchema, {
+          elemType: onnxCode(dtype),
+          shape: create(TensorShapeProtoSchema, {
+            dim: shape.map((d) =>
+              create(TensorShapeProto_DimensionSchema, {
+                value: typeof d === 'number' ? { case: 'dimValue', value: BigInt(d) } : { case: 'dimParam', value: d },
+              }),
+            ),
+          }),
+        }),
+      },
+    }),
+  });

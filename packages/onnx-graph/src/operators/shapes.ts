@@ -1,0 +1,54 @@
+import type { Dim, Shape } from '../dim.ts';
+import type { TensorType, Value } from '../graph.ts';
+import type { OperatorCall } from './infer.ts';
+
+import { dimSub } from '../dim.ts';
+import { isFloat } from '../dtype.ts';
+
+/** NumPy broadcasting of symbolic shapes; a symbol only meets itself or 1. */
+export function broadcast(call: OperatorCall, values: readonly Value[]): Dim[] {
+  const rank = Math.max(...values.map((v) => v.shape.length));
+  return Array.from({ length: rank }, (_, axis) => {
+    let result: Dim = 1;
+    for (const { shape } of values) {
+      const dim = shape[axis - rank + shape.length] ?? 1;
+      if (dim === 1 || dim === result) continue;
+      if (result !== 1) call.failShapes(`axis ${axis - rank} has ${result} and ${dim}`);
+      result = dim;
+    }
+    return result;
+  });
+}
+
+export function axisOf(call: OperatorCall, axis: number, rank: number): number {
+  const index = axis < 0 ? axis + rank : axis;
+  if (index < 0 || index >= rank) call.failShapes(`there is no axis ${axis}`);
+  return index;
+}
+
+export function sameDtype(call: OperatorCall, values: readonly Value[]): TensorType['dtype'] {
+  const dtype = values[0]?.dtype ?? 'float32';
+  const other = values.find((v) => v.dtype !== dtype);
+  if (other) call.fail(`mixes ${dtype} and ${other.dtype} (${other.name}).`, 'Cast one of them.');
+  return dtype;
+}
+
+export function requireFloat(call: OperatorCall, value: Value): void {
+  if (!isFloat(value.dtype)) {
+    call.fail(`of ${value.name}, which is ${value.dtype}.`, 'It computes with float16, bfloat16, float32 or float64.');
+  }
+}
+
+export const withAxis = (shape: Shape, axis: number, dim: Dim): Dim[] => shape.map((d, i) => (i === axis ? dim : d));
+
+/** Length of `start:end:step` on an axis of length `dim`; open ends are clamped like ONNX does. */
+export function sliceLength(call: OperatorCall, dim: Dim, start: number, end: number, step: number): Dim {
+  if (typeof dim === 'number') {
+    const clamp = (x: number) => Math.min(Math.max(x < 0 ? x + dim : x, 0), dim);
+    return Math.max(0, Math.ceil((clamp(end) - clamp(start)) / step));
+  }
+  const open = end >= 2 ** 31;
+  if (step === 1 && start >= 0 && open) return dimSub(dim, start);
+  if (step === 1 && start >= 0 && end >= start && !open) return end - start;
+  return call.failShapes(`cannot tell the length of ${start}:${end}:${step} on axis of length ${dim}`);
+}

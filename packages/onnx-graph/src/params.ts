@@ -1,0 +1,70 @@
+import type { DataType } from './dtype.ts';
+import type { ExternalData, Graph, Value } from './graph.ts';
+
+import { formatShape } from './dim.ts';
+import { GraphError } from './errors.ts';
+import { add, cast, matmul, transpose } from './ops.ts';
+
+/** A weight as the checkpoint has it. */
+export interface StoredParameter {
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  readonly external: ExternalData;
+}
+
+/** Finds a weight by the name that the model uses. */
+export type ParameterSource = (name: string) => StoredParameter | undefined;
+
+/**
+ * A place in the tree of a model's parameters, e.g. `blocks.3.self_attn`. Weights become initializers that point into
+ * the user's file, named by their path; float16 and bfloat16 are widened to float32 by a Cast behind them.
+ */
+export interface Params {
+  readonly graph: Graph;
+  readonly path: string;
+  at(path: string | number): Params;
+  has(name: string): boolean;
+  /** The weight `name` below this place, as float32, checked against `shape`. */
+  tensor(name: string, shape: readonly number[]): Value;
+}
+
+export function createParams(graph: Graph, source: ParameterSource): Params {
+  const made = new Map<string, Value>();
+  const at = (path: string): Params => {
+    const join = (name: string | number) => (path ? `${path}.${name}` : `${name}`);
+    return {
+      graph,
+      path,
+      at: (next) => at(join(next)),
+      has: (name) => source(join(name)) !== undefined,
+      tensor(name, shape) {
+        const full = join(name);
+        const known = made.get(full);
+        if (known) return known;
+        const stored = source(full);
+        if (!stored) {
+          throw new GraphError('MISSING_PARAMETER', full, 'the checkpoint has no such weight.', 'Is it another model?');
+        }
+        if (formatShape(stored.shape) !== formatShape(shape)) {
+          throw new GraphError(
+            'SHAPE_MISMATCH',
+            full,
+            `the checkpoint has ${formatShape(stored.shape)}, the model needs ${formatShape(shape)}.`,
+            'Is it another model, or is the configuration wrong?',
+          );
+        }
+        const value = cast(graph.external(full, stored.dtype, stored.shape, stored.external), 'float32');
+        made.set(full, value);
+        return value;
+      },
+    };
+  };
+  return at('');
+}
+
+/** `x·Wᵀ + b` with `weight` `[out, in]` and, where the checkpoint has it, `bias` `[out]`. */
+export function linear(x: Value, p: Params, inFeatures: number, outFeatures: number): Value {
+  const weight = p.tensor('weight', [outFeatures, inFeatures]);
+  const product = matmul(x, transpose(weight, [1, 0]));
+  return p.has('bias') ? add(product, p.tensor('bias', [outFeatures])) : product;
+}
