@@ -1,1 +1,14 @@
-export {};
+export { openSafetensors } from './store.ts';
+export type { TensorStore } from './store.ts';
+export { openShards, parseShardIndex, shardNames } from './shards.ts';
+export type { ShardIndex } from './shards.ts';
+export type { TensorInfo } from './header.ts';
+export { blobSource, bytesSource } from './source.ts';
+export type { ByteSource } from './source.ts';
+export { encodeSafetensors, serializeSafetensors } from './serialize.ts';
+export type { PlacedTensor, SafetensorsLayout, TensorOutline, TensorToWrite, WriteOptions } from './serialize.ts';
+export { fromFloat32, toFloat32 } from './convert.ts';
+export { bytesPerElement, isSafetensorsDtype, SAFETENSORS_DTYPES } from './dtype.ts';
+export type { SafetensorsDtype } from './dtype.ts';
+export { SafetensorsError } from './error.ts';
+export type { SafetensorsErrorCode, SafetensorsErrorFacts } from './error.ts';

@@ -1,1 +1,4 @@
-export {};
+export { openSafetensorsFile } from './node/open-file.ts';
+export { fileSource } from './node/file-source.ts';
+export { writeSafetensorsFile } from './node/write-file.ts';
+export { writeFileAtomic } from './node/atomic.ts';
