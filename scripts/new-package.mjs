@@ -32,7 +32,10 @@ const manifest = {
 mkdirSync(join(folder, 'src'), { recursive: true });
 const write = (file, text) => writeFileSync(join(folder, file), text);
 write('package.json', `${JSON.stringify(manifest, null, 2)}\n`);
-write('tsconfig.json', `{ "extends": "../../tsconfig.base.json", "include": ["src"], "exclude": ["src/**/*.test.ts"] }\n`);
+write(
+  'tsconfig.json',
+  `{ "extends": "../../tsconfig.base.json", "include": ["src"], "exclude": ["src/**/*.test.ts"] }\n`,
+);
 write('tsup.config.ts', `import { library } from '../../tsup.base.ts';\nexport default library();\n`);
 write('README.md', `# @musubi/${name}\n\n${description}\n`);
 write('src/index.ts', 'export {};\n');

@@ -1,0 +1,21 @@
+// `node scripts/golden.mjs [FOLDER]`: only the tests that read golden vectors, from FOLDER (relative to the repository).
+// Those are the test files that import tests/golden.ts, directly or through other files.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { installWorkspace } from './lib/package-managers.mjs';
+import { step, summarize } from './lib/run.mjs';
+import { runVitest } from './lib/vitest.mjs';
+import { root } from './lib/workspace.mjs';
+
+const folder = process.argv[2] ?? 'golden';
+if (!existsSync(resolve(root, folder))) {
+  console.error(`${folder} does not exist. Give the folder of golden vectors, relative to the repository.`);
+  process.exit(2);
+}
+const steps = [await step('install', installWorkspace)];
+if (steps[0].failed === 0) {
+  const env = { ...process.env, MUSUBI_GOLDEN: folder };
+  const tests = () => runVitest(['related', '--run', 'tests/golden.ts'], env);
+  steps.push(await step(`golden tests of ${folder}`, tests));
+}
+summarize(steps);

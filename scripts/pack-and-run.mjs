@@ -1,0 +1,102 @@
+// Packs every released package, installs the tarballs with npm in an empty folder outside the repository and trains
+// there from the command line, as a user would. Needs a build.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { ensurePnpm, runNpm, runPnpm } from './lib/package-managers.mjs';
+import { createChecklist, runAsScript, runNode } from './lib/run.mjs';
+import { tensorProblems } from './lib/safetensors.mjs';
+import { copyRunInputs, runFolder, trainArguments } from './lib/small-run.mjs';
+import { entriesOf, readPackages, specifierOf } from './lib/workspace.mjs';
+
+/** Largest difference of a saved value to the original's after the whole run, as in the golden test of the trainer. */
+const atol = 2e-5;
+
+export function packAndRun() {
+  ensurePnpm();
+  const folder = mkdtempSync(join(tmpdir(), 'musubi-packed-'));
+  const project = join(folder, 'project');
+  const { holds, counts } = createChecklist();
+  try {
+    const packages = readPackages().filter(({ manifest }) => !manifest.private);
+    const tarballs = pack(packages, join(folder, 'tarballs'));
+    install(project, tarballs);
+    for (const released of packages) {
+      const problems = contentProblems(released, join(project, 'node_modules', released.manifest.name));
+      holds(`${released.manifest.name} as packed: ${problems.join('; ')}`, problems.length === 0);
+    }
+    const train = (...args) => runNpm(['exec', '--no', '--', 'musubi', ...args], { cwd: project });
+    if (holds('npx musubi --help fails', train('--help').ok)) {
+      copyRunInputs(project);
+      holds('the training run fails', train(...trainArguments).ok);
+      const problems = tensorProblems(
+        join(project, 'output/my_lora.safetensors'),
+        join(runFolder, 'my_lora.safetensors'),
+        atol,
+      );
+      holds(`output/my_lora.safetensors: ${problems.join('; ')}`, problems.length === 0);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+  return counts;
+}
+
+/** Packs into `folder`; returns the tarball of each package by name. */
+function pack(packages, folder) {
+  mkdirSync(folder);
+  const filters = packages.map(({ manifest }) => `--filter=${manifest.name}`);
+  const { ok, stdout, stderr } = runPnpm([...filters, '-r', 'pack', '--pack-destination', folder], { capture: true });
+  if (!ok) throw new Error(`pnpm pack failed\n${stdout}${stderr}`);
+  const tarballs = packages.map(({ manifest }) => {
+    const file = join(folder, `${manifest.name.slice(1).replace('/', '-')}-${manifest.version}.tgz`);
+    if (!existsSync(file)) throw new Error(`pnpm pack made no ${file}, but\n  ${readdirSync(folder).join('\n  ')}`);
+    return [manifest.name, `file:${file.replaceAll('\\', '/')}`];
+  });
+  return Object.fromEntries(tarballs);
+}
+
+/** An empty project that asks for all tarballs; overrides keep npm from looking for any of them elsewhere. */
+function install(project, tarballs) {
+  mkdirSync(project);
+  const manifest = { private: true, type: 'module', dependencies: tarballs, overrides: tarballs };
+  writeFileSync(join(project, 'package.json'), JSON.stringify(manifest, null, 2));
+  const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' };
+  const { ok } = runNpm(['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: project, env });
+  if (!ok) throw new Error('npm cannot install the tarballs');
+}
+
+/** What is wrong with an installed package: its files, its manifest, its entries. */
+function contentProblems(released, folder) {
+  if (!existsSync(folder)) return ['it was not installed'];
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .filter((file) => !file.startsWith('node_modules/'));
+  const problems = [];
+  for (const file of ['LICENSE', 'README.md', 'package.json'])
+    if (!files.includes(file)) problems.push(`${file} is missing`);
+  const foreign = files.filter(
+    (file) =>
+      !/^(dist\/.*|src\/.*|LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(file) || file.endsWith('.test.ts'),
+  );
+  if (foreign.length > 0) problems.push(`it contains ${foreign.join(', ')}`);
+  const manifest = readFileSync(join(folder, 'package.json'), 'utf8');
+  for (const word of ['workspace:', 'catalog:', '@musubi/source']) {
+    if (manifest.includes(word)) problems.push(`package.json still says "${word}"`);
+  }
+  for (const { subpath, built } of entriesOf({ manifest: JSON.parse(manifest) })) {
+    const types = built.replace(/\.js$/, '.d.ts').slice(2);
+    if (!files.includes(types)) problems.push(`${types} is missing`);
+    const specifier = specifierOf(released, subpath);
+    const code = `await import('${specifier}')`;
+    const { ok, stderr } = runNode('--input-type=module', ['--eval', code], {
+      cwd: join(folder, '../../..'),
+      capture: true,
+    });
+    if (!ok) problems.push(`import '${specifier}' fails\n${stderr}`);
+  }
+  return problems;
+}
+
+await runAsScript(import.meta.url, 'packed packages', packAndRun);

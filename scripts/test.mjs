@@ -1,0 +1,36 @@
+// `npm test`: everything that is checked, on a clone with nothing but Node.js. The last line is `N passed, N failed`.
+import { installWorkspace, runPnpm } from './lib/package-managers.mjs';
+import { oneCheck, step, summarize } from './lib/run.mjs';
+import { runVitest } from './lib/vitest.mjs';
+
+const steps = [];
+
+/** Runs one step; all later steps run too, so that one call shows everything that is wrong. */
+async function run(title, action) {
+  const done = await step(title, action);
+  steps.push(done);
+  return done.failed === 0;
+}
+
+function runTool(...args) {
+  return oneCheck(runPnpm(['exec', ...args]).ok);
+}
+
+if (await run('install', installWorkspace)) {
+  // these import what the installation brings
+  const { checkDist } = await import('./check-dist.mjs');
+  const { checkDocs } = await import('./docs-check.mjs');
+  const { checkPackages } = await import('./check-packages.mjs');
+  const { packAndRun } = await import('./pack-and-run.mjs');
+
+  await run('format', () => runTool('oxfmt', '--check', '.'));
+  await run('lint', () => runTool('oxlint', '--quiet'));
+  await run('types', () => runTool('tsc', '--noEmit', '-p', 'tsconfig.json'));
+  const isBuilt = await run('build', () => runTool('turbo', 'run', 'build', '--output-logs=errors-only'));
+  await run('packages', checkPackages);
+  if (isBuilt) await run('built entries', checkDist);
+  await run('documentation examples', checkDocs);
+  await run('unit and golden tests', () => runVitest(['run']));
+  if (isBuilt) await run('packed packages, installed elsewhere', packAndRun);
+}
+summarize(steps);
