@@ -1,0 +1,81 @@
+import type { Call, Implementation } from './call.ts';
+import type { Tensor64 } from './tensor.ts';
+
+import { axisOf, broadcastTo, sizeOf, transpose, zip } from './tensor.ts';
+
+/** The elements along `axes`, one row for every place of the other axes. */
+function rowsOf(x: Tensor64, axes: readonly number[]): Float64Array[] {
+  const kept = [...x.shape.keys()].filter((a) => !axes.includes(a));
+  const { data } = transpose(x, [...kept, ...axes]);
+  const length = sizeOf(axes.map((a) => x.shape[a] ?? NaN));
+  const count = sizeOf(kept.map((a) => x.shape[a] ?? NaN));
+  return Array.from({ length: count }, (_, i) => data.subarray(i * length, (i + 1) * length));
+}
+
+const sum = (row: Float64Array): number => row.reduce((a, b) => a + b, 0);
+const mean = (row: Float64Array): number => sum(row) / row.length;
+
+/** Without axes all are reduced, or none where `noop_with_empty_axes` says so. */
+const reduction =
+  (f: (row: Float64Array, whole: boolean) => number): Implementation =>
+  (call) => {
+    const x = call.input(0);
+    const all = [...x.shape.keys()];
+    const given = (call.integers(1) ?? []).map((a) => axisOf(a, all.length));
+    if (given.length === 0 && call.number('noop_with_empty_axes', 0) === 1) return x;
+    const axes = given.length === 0 ? all : given;
+    const keep = call.number('keepdims', 1) === 1;
+    const shape = x.shape.flatMap((d, i) => (axes.includes(i) ? (keep ? [1] : []) : [d]));
+    const whole = call.dtype(0).includes('int');
+    return { shape, data: Float64Array.from(rowsOf(x, axes), (row) => f(row, whole)) };
+  };
+
+/** `e^{x − max} / Σ e^{x − max}` along an axis. */
+const softmax: Implementation = (call) => {
+  const x = call.input(0);
+  const last = x.shape.length - 1;
+  const axis = axisOf(call.number('axis', -1), x.shape.length);
+  const rows = rowsOf(x, [axis]).flatMap((row) => {
+    const powers = row.map((v) => Math.exp(v - Math.max(...row)));
+    const total = sum(powers);
+    return Array.from(powers, (p) => p / total);
+  });
+  const perm = [...x.shape.keys()].filter((a) => a !== axis).concat(axis);
+  const y = { shape: perm.map((p) => x.shape[p] ?? NaN), data: Float64Array.from(rows) };
+  return transpose(
+    y,
+    [...x.shape.keys()].map((a) => (a === axis ? last : a < axis ? a : a - 1)),
+  );
+};
+
+/** `(x − centre)·invStd·scale + bias` over the axes from `axis` on, with the statistics used. */
+function normalize(call: Call, isCentred: boolean): Tensor64[] {
+  const [x, scale, bias] = [call.input(0), call.input(1), call.inputs[2]];
+  const axis = axisOf(call.number('axis', -1), x.shape.length);
+  const epsilon = call.number('epsilon', 1e-5);
+  const rows = rowsOf(x, [...x.shape.keys()].slice(axis));
+  const shape = x.shape.map((d, i) => (i < axis ? d : 1));
+  const centre: Tensor64 = { shape, data: Float64Array.from(rows, (row) => (isCentred ? mean(row) : 0)) };
+  const invStd: Tensor64 = {
+    shape,
+    data: Float64Array.from(
+      rows,
+      (row, i) => 1 / Math.sqrt(mean(row.map((v) => (v - (centre.data[i] ?? NaN)) ** 2)) + epsilon),
+    ),
+  };
+  const normal = zip(
+    [x, centre, invStd, broadcastTo(scale, x.shape)],
+    (v = NaN, c = NaN, s = NaN, w = NaN) => (v - c) * s * w,
+  );
+  const y = bias ? zip([normal, broadcastTo(bias, x.shape)], (v = NaN, b = NaN) => v + b) : normal;
+  return isCentred ? [y, centre, invStd] : [y, invStd];
+}
+
+export const reductions = {
+  ReduceSum: reduction(sum),
+  ReduceMean: reduction((row, whole) => (whole ? Math.trunc(mean(row)) : mean(row))),
+  ReduceMax: reduction((row) => row.reduce((a, b) => Math.max(a, b), -Infinity)),
+  Softmax: softmax,
+  LayerNormalization: (call) => normalize(call, true),
+  SimplifiedLayerNormalization: (call) => normalize(call, false),
+} satisfies Record<string, Implementation>;
