@@ -1,1 +1,5 @@
-export {};
+export { AutodiffError, type AutodiffErrorCode } from './errors.ts';
+export { type GradientRule, type RuleCall, type Thunk } from './rules/rule.ts';
+export { gradientRules, nonDifferentiable } from './rules/table.ts';
+export { type TrainingGraphs, type TrainingOptions, createTrainingGraphs, gradientName } from './training.ts';
+export { type Vjp, type VjpOptions, blockOf, vjp } from './vjp.ts';

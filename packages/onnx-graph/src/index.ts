@@ -37,3 +37,6 @@ export * from './ops.ts';
 export { type ParameterSource, type Params, type StoredParameter, createParams, linear } from './params.ts';
 export { decodeModel } from './decode.ts';
 export { type EncodeOptions, encodeModel } from './encode.ts';
+export { fuseProducts } from './passes/fuse-products.ts';
+export { gate, gateWeights } from './passes/gate.ts';
+export { type Rewriter, type Visit, consumersOf, copyNode, nodesNeeded, rewriteGraph } from './rewrite.ts';

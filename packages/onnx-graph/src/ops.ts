@@ -108,6 +108,14 @@ export function slice(x: Value, axis: number, start: number, end = Number.POSITI
   return apply('Slice', [x, int64s(graph, [start]), int64s(graph, [bound]), int64s(graph, [axis])]);
 }
 
+/** `length` elements of one axis from `start`, either of which may be symbolic. */
+export function sliceAt(x: Value, axis: number, start: Dim, length: Dim): Value {
+  const { graph } = x;
+  const bounds = [shapeVector(graph, [start]), shapeVector(graph, [dimAdd(start, length)]), int64s(graph, [axis])];
+  const shape = x.shape.map((d, i) => (i === axis ? length : d));
+  return one(graph.node('Slice', [x, ...bounds], {}, { types: [{ dtype: x.dtype, shape }] }));
+}
+
 /** Rows of `x` along `axis` picked by integer indices. */
 export const gather = (x: Value, indices: Value, axis = 0): Value => apply('Gather', [x, indices], { axis });
 

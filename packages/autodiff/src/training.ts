@@ -1,0 +1,58 @@
+import type { Graph } from '@musubi/onnx-graph';
+
+import { fuseProducts, gateWeights, rewriteGraph } from '@musubi/onnx-graph';
+
+import { AutodiffError } from './errors.ts';
+import { type VjpOptions, blockOf, vjp } from './vjp.ts';
+
+export interface TrainingOptions {
+  /** Name of the scalar output to minimize. */
+  readonly loss: string;
+  /** Names of the inputs to train. */
+  readonly trainable: readonly string[];
+  /** Recompute each block of the model in the backward pass instead of keeping what it computed. */
+  readonly gradientCheckpointing?: boolean;
+}
+
+/** Graphs of one training run, made only of operators that every stock ONNX Runtime build has. */
+export interface TrainingGraphs {
+  /** Batch and parameters in; the loss and `grad/<parameter>` for each trainable parameter out. */
+  readonly training: Graph;
+  /** Batch and parameters in, the loss out. */
+  readonly evaluation: Graph;
+}
+
+/**
+ * Derives the training graphs from a forward graph with a loss.
+ *
+ * 16-bit weights are widened inside the step, each when its product runs, and products read transposed operands in
+ * place.
+ *
+ * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
+ */
+export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
+  const { loss, trainable, gradientCheckpointing = false } = options;
+  const output = forward.outputs.find((o) => o.name === loss);
+  if (output && output.value.shape.some((d) => d !== 1)) {
+    throw new AutodiffError('NOT_DIFFERENTIABLE', loss, `the loss has shape [${output.value.shape.join(', ')}].`, 'Reduce it to one number.');
+  }
+  const segments: VjpOptions = gradientCheckpointing ? { segmentOf: blockOf } : {};
+  const { graph, gradients } = vjp(forward, [loss], trainable, segments);
+  trainable.forEach((name, i) => {
+    const gradient = gradients[i];
+    if (gradient) graph.output(gradientName(name), gradient);
+  });
+  keepOutputs(graph, (name) => name === loss || name.startsWith('grad/'));
+  const { graph: evaluation } = rewriteGraph(forward);
+  keepOutputs(evaluation, (name) => name === loss);
+  return { training: lower(graph), evaluation: lower(evaluation) };
+}
+
+/** Name of the output that holds the gradient of a parameter. */
+export const gradientName = (parameter: string): string => `grad/${parameter}`;
+
+const lower = (graph: Graph): Graph => gateWeights(fuseProducts(graph));
+
+function keepOutputs(graph: Graph, wanted: (name: string) => boolean): void {
+  graph.outputs.splice(0, graph.outputs.length, ...graph.outputs.filter((o) => wanted(o.name)));
+}
