@@ -1,5 +1,10 @@
 /** Stable codes of {@link AutodiffError}. */
-export type AutodiffErrorCode = 'NO_GRADIENT_RULE' | 'UNKNOWN_NAME' | 'NOT_DIFFERENTIABLE' | 'BAD_RULE' | 'BAD_ARTIFACTS';
+export type AutodiffErrorCode =
+  | 'NO_GRADIENT_RULE'
+  | 'UNKNOWN_NAME'
+  | 'NOT_DIFFERENTIABLE'
+  | 'BAD_RULE'
+  | 'BAD_ARTIFACTS';
 
 /** A graph that cannot be differentiated, or training artifacts that cannot be read. */
 export class AutodiffError extends Error {

@@ -34,7 +34,12 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
   const { loss, trainable, gradientCheckpointing = false } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
-    throw new AutodiffError('NOT_DIFFERENTIABLE', loss, `the loss has shape [${output.value.shape.join(', ')}].`, 'Reduce it to one number.');
+    throw new AutodiffError(
+      'NOT_DIFFERENTIABLE',
+      loss,
+      `the loss has shape [${output.value.shape.join(', ')}].`,
+      'Reduce it to one number.',
+    );
   }
   const segments: VjpOptions = gradientCheckpointing ? { segmentOf: blockOf } : {};
   const { graph, gradients } = vjp(forward, [loss], trainable, segments);

@@ -1,6 +1,16 @@
 import type { Graph, Node, Value } from '@musubi/onnx-graph';
 
-import { add, consumersOf, formatShape, full, fullLike, isFloat, reduceSum, reshape, rewriteGraph } from '@musubi/onnx-graph';
+import {
+  add,
+  consumersOf,
+  formatShape,
+  full,
+  fullLike,
+  isFloat,
+  reduceSum,
+  reshape,
+  rewriteGraph,
+} from '@musubi/onnx-graph';
 
 import type { RuleCall } from './rules/rule.ts';
 
@@ -87,7 +97,8 @@ function differentiate(node: Node, { active, cotangents, consumers, recompute }:
   const current = (value: Value) => recompute?.again(value) ?? value;
   const cotangent = (output: number): Value => {
     const value = node.outputs[output];
-    if (!value) throw new AutodiffError('BAD_RULE', node.name, `its rule asks for output ${output}.`, 'Please report it.');
+    if (!value)
+      throw new AutodiffError('BAD_RULE', node.name, `its rule asks for output ${output}.`, 'Please report it.');
     return cotangents.get(value) ?? fullLike(current(value), 0);
   };
   const call: RuleCall = {
@@ -171,13 +182,17 @@ function activeNodes(graph: Graph, parameters: readonly Value[], targets: readon
 }
 
 function seed(graph: Graph, value: Value, name: string): Value {
-  if (value.shape.length === 0 || value.shape.every((d) => d === 1)) return graph.withScope('grad', () => full(graph, value.shape, 1));
+  if (value.shape.length === 0 || value.shape.every((d) => d === 1))
+    return graph.withScope('grad', () => full(graph, value.shape, 1));
   return graph.input(`cotangent/${name}`, value.dtype, value.shape);
 }
 
 function named<T extends { name: string }>(list: readonly T[], name: string, what: string): T {
   const found = list.find((item) => item.name === name);
   if (found) return found;
-  const known = list.map((item) => item.name).slice(0, 10).join(', ');
+  const known = list
+    .map((item) => item.name)
+    .slice(0, 10)
+    .join(', ');
   throw new AutodiffError('UNKNOWN_NAME', name, `the graph has no ${what} of this name.`, `It has ${known || 'none'}.`);
 }

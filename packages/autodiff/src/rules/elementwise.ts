@@ -73,4 +73,3 @@ const geluTanh: GradientRule = unary((x, y, dY) => {
   const slope = add(mul(squared, 3 * geluSlope * geluCubic), geluSlope);
   return mul(dY, add(s, mul(mul(y, sub(1, s)), slope)));
 });
-

@@ -8,7 +8,10 @@ export const linearAlgebra = {
   /** `Y = A·B` over the last two axes: `Ā = Ȳ·Bᵀ`, `B̄ = Aᵀ·Ȳ`. */
   MatMul: ({ inputs, cotangent }) => {
     const [a, b] = [need(inputs[0]), need(inputs[1])];
-    return [() => matmul(cotangent(0), mT(b)), () => (b.shape.length === 2 ? sharedRight(a, cotangent(0)) : matmul(mT(a), cotangent(0)))];
+    return [
+      () => matmul(cotangent(0), mT(b)),
+      () => (b.shape.length === 2 ? sharedRight(a, cotangent(0)) : matmul(mT(a), cotangent(0))),
+    ];
   },
 } satisfies Record<string, GradientRule>;
 

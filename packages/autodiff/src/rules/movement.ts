@@ -14,18 +14,29 @@ export const movement = {
   Expand: ({ cotangent }) => [() => cotangent(0), null],
   Transpose: ({ inputs: [x], cotangent, attribute }) => [
     () => {
-      const perm = (attribute('perm') as readonly number[] | undefined) ?? need(x).shape.map((_, i, s) => s.length - 1 - i);
-      return transpose(cotangent(0), perm.map((_, i) => perm.indexOf(i)));
+      const perm =
+        (attribute('perm') as readonly number[] | undefined) ?? need(x).shape.map((_, i, s) => s.length - 1 - i);
+      return transpose(
+        cotangent(0),
+        perm.map((_, i) => perm.indexOf(i)),
+      );
     },
   ],
   Concat: ({ inputs, cotangent, attribute }) => {
     const axis = positive(Number(attribute('axis')), need(inputs[0]).shape.length);
-  Concat: ({ inputs, cotangent, attribute }) => {
+    const lengths = inputs.map((x) => need(need(x).shape[axis]));
     return inputs.map((_, i) => () => need(pieces(cotangent(0), lengths, axis)[i]));
   },
   Split: ({ inputs: [x], outputs, cotangent, attribute }) => {
     const axis = positive(Number(attribute('axis') ?? 0), need(x).shape.length);
-    return [() => concat(outputs.map((_, i) => cotangent(i)), axis), null];
+    return [
+      () =>
+        concat(
+          outputs.map((_, i) => cotangent(i)),
+          axis,
+        ),
+      null,
+    ];
   },
   /** Zeros where the slice took nothing. */
   Slice: ({ node, inputs: [x, starts, , axes, steps], outputs: [y], cotangent }) => {
@@ -61,7 +72,12 @@ function pieces(dY: Value, lengths: readonly Dim[], axis: number): Value[] {
 function pad(dY: Value, axis: number, start: number, whole: Dim, length: Dim): Value {
   const first: Dim = start < 0 ? Number(whole) + start : start;
   const last = dimSub(dimSub(whole, first), length);
-  const zeros = (n: Dim) => full(dY.graph, dY.shape.map((d, i) => (i === axis ? n : d)), 0);
+  const zeros = (n: Dim) =>
+    full(
+      dY.graph,
+      dY.shape.map((d, i) => (i === axis ? n : d)),
+      0,
+    );
   const parts = [...(first === 0 ? [] : [zeros(first)]), dY, ...(last === 0 ? [] : [zeros(last)])];
   return parts.length === 1 ? dY : concat(parts, axis);
 }

@@ -10,7 +10,11 @@ export const reduction = {
   /** `ȳ/n` for each of the `n` elements of a mean. */
   ReduceMean: (call) => [
     () => {
-      const { inputs: [x], outputs: [y], cotangent } = call;
+      const {
+        inputs: [x],
+        outputs: [y],
+        cotangent,
+      } = call;
       const count = dimDivide(elementCount(need(x).shape), elementCount(need(y).shape));
       const dY = cotangent(0);
       return spread(call, div(dY, elementCountValue(dY.graph, [need(count)], dY.dtype)));

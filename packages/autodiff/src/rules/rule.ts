@@ -33,7 +33,8 @@ export const unary =
 /** Rule of `y = f(a, b)`, elementwise with broadcasting. */
 export const binary =
   (rule: (dY: Value, a: Value, b: Value, y: Value) => readonly [Thunk, Thunk]): GradientRule =>
-  ({ inputs: [a, b], outputs: [y], cotangent }) => rule(cotangent(0), need(a), need(b), need(y));
+  ({ inputs: [a, b], outputs: [y], cotangent }) =>
+    rule(cotangent(0), need(a), need(b), need(y));
 
 /** A value that the operator's arity guarantees. */
 export function need<T>(value: T | undefined): T {

@@ -12,7 +12,10 @@ import { rewriteGraph } from '../rewrite.ts';
  */
 export function gate(x: Value, after: readonly Value[]): Value {
   const { graph } = x;
-  const copies = int64s(graph, x.shape.map(() => 0));
+  const copies = int64s(
+    graph,
+    x.shape.map(() => 0),
+  );
   const target = concat([copies, ...after.map(emptyAfter)], 0);
   const [gated] = graph.node('Reshape', [x, target], {}, { types: [{ dtype: x.dtype, shape: x.shape }] });
   return gated ?? x;
