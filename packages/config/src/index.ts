@@ -1,1 +1,26 @@
-export {};
+export { commandTable, findCommand, optionsOf } from './commands.ts';
+export type { CommandSpec } from './commands.ts';
+export { ConfigError } from './errors.ts';
+export type { ConfigErrorCode, ConfigProblem } from './errors.ts';
+export { parseKeyValue } from './key-value.ts';
+export type { KeyValueFault } from './key-value.ts';
+export { optionGroups } from './option-spec.ts';
+export type { OptionGroup, OptionSpec, OptionSupport, OptionType } from './option-spec.ts';
+export { optionTable } from './option-table.ts';
+export type { Origin } from './origin.ts';
+export { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
+export { pythonFloat, pythonRepr, pythonText, toPlain } from './python-value.ts';
+export type { PlainValue, PythonValue } from './python-value.ts';
+export { readOptions } from './read-options.ts';
+export type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
+export { resolveOptions } from './resolve-options.ts';
+export type { ResolvedOptions, ResolveRequest } from './resolve-options.ts';
+export { countSteps } from './train-config.ts';
+export type {
+  SavePrecision,
+  StepsOrShare,
+  TimestepSampling,
+  TrainConfig,
+  WanTask,
+  WeightingScheme,
+} from './train-config.ts';

@@ -1,0 +1,76 @@
+import type { ConfigProblem } from './errors.ts';
+import type { OptionSpec } from './option-spec.ts';
+
+/** One option of a command line with the texts behind it; a flag has none. */
+export interface Argument {
+  readonly spec: OptionSpec;
+  readonly texts: readonly string[];
+}
+
+/**
+ * Splits a command line into options: `--name value`, `--name=value`, flags, and lists that run up to the next option.
+ *
+ * The rules are those of Python's argparse, except that names cannot be abbreviated: a shortened name is refused with the
+ * full one. A negative number, or a text with a space in it, is a value although it starts with a dash. The last one of a
+ * repeated option counts.
+ *
+ * @param unknownOption words the problem of an option that is not in `specs`; its values are skipped
+ */
+export function parseArguments(
+  specs: readonly OptionSpec[],
+  argv: readonly string[],
+  unknownOption: (written: string) => ConfigProblem,
+): { arguments: Argument[]; problems: ConfigProblem[] } {
+  const byName = new Map(specs.map((spec) => [spec.name, spec]));
+  const found: Argument[] = [];
+  const problems: ConfigProblem[] = [];
+  let position = 0;
+
+  while (position < argv.length) {
+    const token = argv[position++] ?? '';
+    if (!isOption(token)) {
+      problems.push({
+        code: 'ARGUMENT_SYNTAX',
+        text: `"${token}" stands on the command line without an option.`,
+        remedy: 'Options are written --name value; put quotes around a value with spaces.',
+        value: token,
+      });
+      continue;
+    }
+    const equals = token.indexOf('=');
+    const name = token.slice(2, equals < 0 ? undefined : equals);
+    const attached = equals < 0 ? undefined : token.slice(equals + 1);
+    const spec = token.startsWith('--') ? byName.get(name) : undefined;
+    const texts: string[] = [];
+    const most =
+      attached !== undefined ? 0 : spec === undefined || spec.nargs === '*' ? Infinity : spec.type === 'bool' ? 0 : 1;
+    while (texts.length < most && position < argv.length && !isOption(argv[position] ?? '')) {
+      texts.push(argv[position++] ?? '');
+    }
+    if (!spec) {
+      problems.push(unknownOption(token.replace(/=.*$/s, '')));
+    } else if (attached !== undefined && spec.type === 'bool') {
+      problems.push({
+        code: 'ARGUMENT_SYNTAX',
+        text: `--${name}=${attached}: ${name} is a switch and takes no value.`,
+        remedy: `Write --${name} to switch it on, leave it out otherwise.`,
+        option: name,
+        value: attached,
+      });
+    } else if (attached === undefined && texts.length === 0 && spec.type !== 'bool' && spec.nargs !== '*') {
+      problems.push({
+        code: 'ARGUMENT_SYNTAX',
+        text: `--${name} has no value.`,
+        remedy: `Write --${name} ${name.toUpperCase()}; a value that starts with a dash as --${name}=-value.`,
+        option: name,
+      });
+    } else {
+      found.push({ spec, texts: attached === undefined ? texts : [attached] });
+    }
+  }
+  return { arguments: found, problems };
+}
+
+function isOption(token: string): boolean {
+  return /^-./.test(token) && !/^-\.?\d/.test(token) && !token.replace(/=.*$/s, '').includes(' ');
+}

@@ -1,0 +1,44 @@
+import { optionTable } from './option-table.ts';
+import type { OptionSpec, OptionSupport } from './option-spec.ts';
+import { refused, works } from './option-spec.ts';
+
+/** A command, under its own name and under that of the original's script. */
+export interface CommandSpec {
+  /** As it is listed in the help text. */
+  readonly name: string;
+  /** Name of the original's script, whose options it has. */
+  readonly script: string;
+  /** One sentence. */
+  readonly help: string;
+  readonly support: OptionSupport;
+}
+
+const laterModel = refused('this model is not in this release');
+
+export const commandTable: readonly CommandSpec[] = [
+  {
+    name: 'train',
+    script: 'wan_train_network',
+    help: 'Train a LoRA for Wan 2.1 or 2.2 text-to-video.',
+    support: works,
+  },
+  ...[
+    'hv_train_network',
+    'hv_1_5_train_network',
+    'fpack_train_network',
+    'flux_kontext_train_network',
+    'qwen_image_train_network',
+    'qwen_image_train',
+  ].map((script) => ({ name: script, script, help: 'Not in this release.', support: laterModel })),
+];
+
+/** Finds a command by its name, by the original's script, or by a path to that script (`src/…/wan_train_network.py`). */
+export function findCommand(written: string): CommandSpec | undefined {
+  const name = written.replace(/^.*[\\/]/, '').replace(/\.py$/i, '');
+  return commandTable.find((command) => command.name === name || command.script === name);
+}
+
+/** The options of a command, in the order of the table. */
+export function optionsOf(command: CommandSpec): OptionSpec[] {
+  return optionTable.filter(({ scripts }) => scripts === undefined || scripts.includes(command.script));
+}

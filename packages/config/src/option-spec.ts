@@ -1,0 +1,57 @@
+/** How the text of an option is read; `int_or_float` is a number of steps, or a share of all steps such as `0.1` or `10%`. */
+export type OptionType = 'string' | 'path' | 'int' | 'float' | 'int_or_float' | 'bool';
+
+/** What this release does with an option that is set to something other than its default. */
+export type OptionSupport =
+  | { readonly state: 'works' }
+  /** Has no meaning here; accepted, and `answer` says once what is done instead. Silent for values in `unless`. */
+  | { readonly state: 'accepted'; readonly answer: string; readonly unless?: readonly (string | number)[] }
+  | { readonly state: 'refused'; readonly reason: string };
+
+/** Headings of the help text, in its order. */
+export const optionGroups = {
+  config: 'Configuration file',
+  data: 'Data',
+  model: 'Model',
+  network: 'Adapter',
+  optimizer: 'Optimizer',
+  schedule: 'Learning rate schedule',
+  timesteps: 'Timesteps and loss',
+  training: 'Training',
+  saving: 'Saving',
+  metadata: 'Metadata of saved files',
+  logging: 'Logging',
+  samples: 'Preview samples',
+  memory: 'Memory and speed',
+  distributed: 'Distributed training',
+  upload: 'Upload',
+} as const;
+
+export type OptionGroup = keyof typeof optionGroups;
+
+/** One option of the command line and of the configuration file. */
+export interface OptionSpec {
+  /** As the user writes it, in snake_case; `--name` on the command line. */
+  readonly name: string;
+  readonly type: OptionType;
+  /** The value when nobody sets it, as the original program has it; a float default is written `{ float: 1 }`. */
+  readonly default: null | boolean | string | number | { readonly float: number };
+  readonly choices?: readonly string[];
+  /** Choices that are known but not part of this release, with the reason. */
+  readonly refusedChoices?: Readonly<Record<string, string>>;
+  /** `*`: any number of values on the command line, a list in the file. */
+  readonly nargs?: '*';
+  /** Smallest and largest value; `above` excludes its bound. */
+  readonly range?: { readonly min?: number; readonly above?: number; readonly max?: number };
+  /** Scripts that know it; absent: all training scripts. */
+  readonly scripts?: readonly string[];
+  readonly group: OptionGroup;
+  /** One sentence. */
+  readonly help: string;
+  readonly support: OptionSupport;
+}
+
+export const works = { state: 'works' } as const;
+export const accepted = (answer: string, unless?: readonly (string | number)[]): OptionSupport =>
+  unless === undefined ? { state: 'accepted', answer } : { state: 'accepted', answer, unless };
+export const refused = (reason: string): OptionSupport => ({ state: 'refused', reason });

@@ -1,0 +1,17 @@
+import type { OptionSpec } from './option-spec.ts';
+import { machineOptions } from './options/machine.ts';
+import { modelOptions } from './options/model.ts';
+import { networkOptions } from './options/network.ts';
+import { optimizationOptions } from './options/optimization.ts';
+import { otherModelOptions } from './options/other-models.ts';
+import { trainingOptions } from './options/training.ts';
+
+/** Every option of every training command: help, parsing, checks and tests are made from this table. */
+export const optionTable: readonly OptionSpec[] = [
+  ...modelOptions,
+  ...networkOptions,
+  ...optimizationOptions,
+  ...trainingOptions,
+  ...machineOptions,
+  ...otherModelOptions,
+];

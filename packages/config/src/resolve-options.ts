@@ -1,0 +1,116 @@
+import { findCommand, commandTable, type CommandSpec } from './commands.ts';
+import { ConfigError, throwIfAny, type ConfigProblem } from './errors.ts';
+import { didYouMean, nearestName } from './internal/nearest.ts';
+import { asWritten, placeOf, type Origin } from './origin.ts';
+import { toPlain } from './python-value.ts';
+import { readOptions, type ReadOption, type ReadText } from './read-options.ts';
+import { toTrainConfig } from './to-train-config.ts';
+import type { TrainConfig } from './train-config.ts';
+
+export interface ResolveRequest {
+  /** `train`, or the name of the original's script, with or without `.py`. */
+  readonly command: string;
+  /** The command line behind the command. */
+  readonly argv: readonly string[];
+  /** Reads a text file; paths are as the user wrote them, relative to the working folder. */
+  readonly readText: ReadText;
+}
+
+export interface ResolvedOptions {
+  readonly command: CommandSpec;
+  readonly config: TrainConfig;
+  /** Where each value comes from, by the option's snake_case name. */
+  readonly origins: ReadonlyMap<string, Origin>;
+  /** Lines to print once: options that were accepted, and what is done instead of them. */
+  readonly answers: readonly string[];
+}
+
+/**
+ * Reads command line and configuration file of a training command and checks them.
+ *
+ * @throws {ConfigError} with every problem found; nothing is returned that a run could half use
+ */
+export async function resolveOptions({ command, argv, readText }: ResolveRequest): Promise<ResolvedOptions> {
+  const spec = trainingCommand(command);
+  const read = await readOptions(spec, argv, readText);
+  const { config, problems } = await toTrainConfig(read, readText);
+  const wrong = new Set(read.problems.map(({ option }) => option));
+  throwIfAny([
+    ...read.problems,
+    ...[...read.options.values()].flatMap(notInThisRelease),
+    // An option that could not be read is not also missing.
+    ...problems.filter(({ option }) => !wrong.has(option)),
+  ]);
+  return {
+    command: spec,
+    config,
+    origins: new Map([...read.options].map(([name, { origin }]) => [name, origin])),
+    answers: [...read.answers, ...answersOf([...read.options.values()])],
+  };
+}
+
+function trainingCommand(written: string): CommandSpec {
+  const command = findCommand(written);
+  if (command?.support.state === 'works') return command;
+  if (command) {
+    const reason = command.support.state === 'refused' ? command.support.reason : '';
+    throw new ConfigError([
+      {
+        code: 'NOT_IN_THIS_RELEASE',
+        text: `${written}: ${reason}.`,
+        remedy: 'Commands that work: train.',
+        value: written,
+      },
+    ]);
+  }
+  const nearest = nearestName(
+    written,
+    commandTable.flatMap(({ name, script }) => [name, script]),
+  );
+  throw new ConfigError([
+    {
+      code: 'UNKNOWN_COMMAND',
+      text: `"${written}" is not a command.`,
+      remedy: nearest === undefined ? 'Commands that work: train.' : didYouMean(nearest).trim(),
+      value: written,
+      ...(nearest === undefined ? {} : { nearest }),
+    },
+  ]);
+}
+
+/** Refuses what is known but cannot be done yet, so that no option is silently without effect. */
+function notInThisRelease({ spec, value, origin, written }: ReadOption): ConfigProblem[] {
+  const choice = value.type === 'string' ? spec.refusedChoices?.[value.value] : undefined;
+  const reason =
+    choice ?? (spec.support.state === 'refused' && isChanged({ spec, value }) ? spec.support.reason : undefined);
+  if (reason === undefined) return [];
+  const working = spec.choices?.filter((name) => spec.refusedChoices?.[name] === undefined);
+  return [
+    {
+      code: 'NOT_IN_THIS_RELEASE',
+      text: `${asWritten(origin, spec.name, written)}: ${reason}.`,
+      remedy: choice === undefined ? `Remove ${spec.name}.` : `${spec.name} can be ${working?.join(', ')}.`,
+      option: spec.name,
+      value: written,
+      ...placeOf(origin),
+    },
+  ];
+}
+
+/** One line for each thing to say; options with the same answer share it. */
+function answersOf(options: readonly ReadOption[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const { spec, value } of options) {
+    if (spec.support.state !== 'accepted' || !isChanged({ spec, value })) continue;
+    const { answer, unless } = spec.support;
+    if (unless?.some((quiet) => quiet === value.value)) continue;
+    names.set(answer, [...(names.get(answer) ?? []), spec.name]);
+  }
+  return [...names].map(([answer, list]) => `${list.join(', ')}: ${answer}`);
+}
+
+function isChanged({ spec, value }: Pick<ReadOption, 'spec' | 'value'>): boolean {
+  const initial = typeof spec.default === 'object' && spec.default !== null ? spec.default.float : spec.default;
+  const plain = toPlain(value);
+  return plain !== initial && !(Array.isArray(plain) && plain.length === 0);
+}

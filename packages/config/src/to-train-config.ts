@@ -1,0 +1,332 @@
+import { ConfigError, type ConfigErrorCode, type ConfigProblem } from './errors.ts';
+import { didYouMean, nearestName } from './internal/nearest.ts';
+import { parseKeyValue } from './key-value.ts';
+import { asWritten, placeOf } from './origin.ts';
+import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
+import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
+import type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
+import type {
+  SavePrecision,
+  StepsOrShare,
+  TimestepSampling,
+  TrainConfig,
+  WanTask,
+  WeightingScheme,
+} from './train-config.ts';
+
+/**
+ * Turns the options that were read into a {@link TrainConfig}: the one place where snake_case becomes camelCase.
+ *
+ * @returns the configuration, and everything that is wrong with it; it is only usable when `problems` is empty
+ */
+export async function toTrainConfig(
+  { options }: OptionsRead,
+  readText: ReadText,
+): Promise<{ config: TrainConfig; problems: ConfigProblem[] }> {
+  const problems: ConfigProblem[] = [];
+  const networkArgs = keyValues('network_args', 'plain');
+  const optimizerArgs = keyValues('optimizer_args', 'literal');
+  const schedulerArgs = keyValues('lr_scheduler_args', 'literal');
+  const patterns = readPatterns(networkArgs);
+
+  const config: TrainConfig = {
+    datasetConfig: text('dataset_config'),
+
+    dit: text('dit'),
+    task: text('task') as WanTask,
+    modelConfig: await readModelConfig(),
+    vae: textOrNull('vae'),
+
+    networkModule: text('network_module'),
+    networkDim: numberOrNull('network_dim') ?? 4,
+    networkAlpha: number('network_alpha'),
+    networkArgs: networkArgs && Object.fromEntries(networkArgs.map(([key, value]) => [key, pythonText(value)])),
+    excludePatterns: patterns.exclude,
+    includePatterns: patterns.include,
+    networkWeights: textOrNull('network_weights'),
+    dimFromWeights: flag('dim_from_weights'),
+    baseWeights: readBaseWeights(),
+
+    optimizerType: text('optimizer_type'),
+    optimizerArgs: plainRecord(optimizerArgs),
+    learningRate: number('learning_rate'),
+    maxGradNorm: number('max_grad_norm'),
+
+    lrScheduler: text('lr_scheduler'),
+    lrWarmupSteps: stepsOrShare('lr_warmup_steps'),
+    lrDecaySteps: stepsOrShare('lr_decay_steps'),
+    lrSchedulerNumCycles: number('lr_scheduler_num_cycles'),
+    lrSchedulerPower: number('lr_scheduler_power'),
+    lrSchedulerTimescale: numberOrNull('lr_scheduler_timescale'),
+    lrSchedulerMinLrRatio: numberOrNull('lr_scheduler_min_lr_ratio'),
+    lrSchedulerArgs: plainRecord(schedulerArgs),
+
+    timestepSampling: text('timestep_sampling') as TimestepSampling,
+    discreteFlowShift: number('discrete_flow_shift'),
+    sigmoidScale: number('sigmoid_scale'),
+    weightingScheme: text('weighting_scheme') as WeightingScheme,
+    logitMean: number('logit_mean'),
+    logitStd: number('logit_std'),
+    modeScale: number('mode_scale'),
+    minTimestep: numberOrNull('min_timestep'),
+    maxTimestep: numberOrNull('max_timestep'),
+    preserveDistributionShape: flag('preserve_distribution_shape'),
+    numTimestepBuckets: numberOrNull('num_timestep_buckets'),
+
+    seed: numberOrNull('seed'),
+    maxTrainSteps: number('max_train_steps'),
+    maxTrainEpochs: numberOrNull('max_train_epochs'),
+    gradientAccumulationSteps: number('gradient_accumulation_steps'),
+    gradientCheckpointing: flag('gradient_checkpointing'),
+
+    outputDir: text('output_dir'),
+    outputName: text('output_name'),
+    savePrecision: (textOrNull('save_precision') ?? 'fp32').replace('float', 'fp32') as SavePrecision,
+    saveEveryNEpochs: numberOrNull('save_every_n_epochs'),
+    saveEveryNSteps: numberOrNull('save_every_n_steps'),
+    saveLastNEpochs: numberOrNull('save_last_n_epochs'),
+    saveLastNSteps: numberOrNull('save_last_n_steps'),
+
+    noMetadata: flag('no_metadata'),
+    trainingComment: textOrNull('training_comment'),
+    metadataTitle: textOrNull('metadata_title'),
+    metadataAuthor: textOrNull('metadata_author'),
+    metadataDescription: textOrNull('metadata_description'),
+    metadataLicense: textOrNull('metadata_license'),
+    metadataTags: textOrNull('metadata_tags'),
+    metadataReso: textOrNull('metadata_reso'),
+    metadataArch: textOrNull('metadata_arch'),
+
+    metadataText: {
+      ...Object.fromEntries([...options].map(([name, { value }]) => [name, pythonText(value)])),
+      network_args: joinKeyValues(networkArgs),
+      optimizer_args: joinKeyValues(optimizerArgs),
+      lr_scheduler_args: joinKeyValues(schedulerArgs),
+    },
+  };
+  checkRequired();
+  checkCombinations(config);
+  return { config, problems };
+
+  function option(name: string): ReadOption {
+    const found = options.get(name);
+    if (!found) throw new Error(`internal: ${name} is not in the option table`);
+    return found;
+  }
+
+  function textOrNull(name: string): string | null {
+    const { value } = option(name);
+    return value.type === 'string' ? value.value : null;
+  }
+
+  function text(name: string): string {
+    return textOrNull(name) ?? '';
+  }
+
+  function numberOrNull(name: string): number | null {
+    const { value } = option(name);
+    return value.type === 'int' || value.type === 'float' ? value.value : null;
+  }
+
+  function number(name: string): number {
+    return numberOrNull(name) ?? Number.NaN;
+  }
+
+  function flag(name: string): boolean {
+    return option(name).value.value === true;
+  }
+
+  function items(name: string): readonly PythonValue[] {
+    const { value } = option(name);
+    return value.type === 'list' ? value.value : [];
+  }
+
+  function problem(code: ConfigErrorCode, name: string, reason: string, remedy: string, nearest?: string): void {
+    const { origin, written } = option(name);
+    const isSet = origin.source !== 'default';
+    problems.push({
+      code,
+      text: isSet ? `${asWritten(origin, name, written)}: ${reason}` : `${name} ${reason}`,
+      remedy,
+      option: name,
+      ...(isSet ? { value: written } : {}),
+      ...placeOf(origin),
+      ...(nearest === undefined ? {} : { nearest }),
+    });
+  }
+
+  /** The pairs of a `key=value` option, null when the user gave none. */
+  function keyValues(name: string, kind: 'literal' | 'plain'): [string, PythonValue][] | null {
+    if (option(name).value.type === 'null') return null;
+    const pairs = new Map<string, PythonValue>();
+    for (const item of items(name)) {
+      const read = parseKeyValue(pythonText(item), kind);
+      if ('reason' in read) problem(read.code, name, `"${read.argument}" ${read.reason}.`, read.remedy);
+      else if (pairs.has(read.key))
+        problem('BAD_KEY_VALUE', name, `"${read.key}" is given twice.`, 'Remove one of them.');
+      else pairs.set(read.key, read.value);
+    }
+    return [...pairs];
+  }
+
+  function readPatterns(pairs: [string, PythonValue][] | null): { exclude: string[] | null; include: string[] | null } {
+    const found = { exclude: null as string[] | null, include: null as string[] | null };
+    for (const [key, value] of pairs ?? []) {
+      if (key === 'exclude_patterns') found.exclude = readPatternList(key, pythonText(value));
+      else if (key === 'include_patterns') found.include = readPatternList(key, pythonText(value));
+      else if (laterNetworkArgs.includes(key))
+        problem('NOT_IN_THIS_RELEASE', 'network_args', `${key} is not in this release.`, `Remove ${key}.`);
+      else {
+        const nearest = nearestName(key, networkArgNames);
+        problem(
+          'UNKNOWN_OPTION',
+          'network_args',
+          `"${key}" is not an argument of this adapter.`,
+          `${didYouMean(nearest)}Known: ${networkArgNames.join(', ')}.`,
+          nearest,
+        );
+      }
+    }
+    return found;
+  }
+
+  function readPatternList(key: string, literal: string): string[] {
+    try {
+      const value = parsePythonLiteral(literal);
+      if ((value.type === 'list' || value.type === 'tuple') && value.value.every(({ type }) => type === 'string')) {
+        return value.value.map(pythonText);
+      }
+      problem(
+        'BAD_LITERAL',
+        'network_args',
+        `${key} is ${literal}, not a list of texts.`,
+        `Write ${key}=[r'.*ffn.*'].`,
+      );
+    } catch (cause) {
+      if (!(cause instanceof LiteralSyntaxError)) throw cause;
+      problem(
+        'BAD_LITERAL',
+        'network_args',
+        `${key} is not a Python list: ${cause.message}.`,
+        `Write ${key}=[r'.*ffn.*'].`,
+      );
+    }
+    return [];
+  }
+
+  function readBaseWeights(): TrainConfig['baseWeights'] {
+    const paths = items('base_weights').map(pythonText);
+    const multipliers = items('base_weights_multiplier').map(({ value }) => Number(value));
+    if (multipliers.length > paths.length) {
+      problem(
+        'BAD_COMBINATION',
+        'base_weights_multiplier',
+        `there are ${multipliers.length} factors for ${paths.length} files in base_weights.`,
+        'Give one factor for each file, or fewer: a missing one is 1.',
+      );
+    }
+    return paths.map((path, index) => ({ path, multiplier: multipliers[index] ?? 1 }));
+  }
+
+  /** 0, whole numbers and shares below 1; `100%` is the whole run. */
+  function stepsOrShare(name: string): StepsOrShare {
+    const value = number(name);
+    if (value < 0 || (value > 1 && !Number.isInteger(value))) {
+      problem(
+        'BAD_VALUE',
+        name,
+        'expected a whole number of steps, or a share between 0 and 1.',
+        `Write e.g. ${name} = 100 or ${name} = 0.1.`,
+      );
+    }
+    return option(name).value.type === 'int' || value === 0 ? { steps: value } : { share: value };
+  }
+
+  async function readModelConfig(): Promise<TrainConfig['modelConfig']> {
+    const written = textOrNull('model_config');
+    if (written === null) return null;
+    const isInline = written.trimStart().startsWith('{');
+    const remedy = 'Give a JSON object such as {"num_heads": 12}, or the path of a file that holds one.';
+    try {
+      const value: unknown = JSON.parse((isInline ? written : await readText(written)).replace(/^\uFEFF/, ''));
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+      problem('BAD_VALUE', 'model_config', 'its JSON is not an object.', remedy);
+    } catch (cause) {
+      if (cause instanceof ConfigError) throw cause;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      problem(
+        'BAD_VALUE',
+        'model_config',
+        `${isInline || cause instanceof SyntaxError ? 'not valid JSON' : 'the file cannot be read'}: ${reason}.`,
+        remedy,
+      );
+    }
+    return null;
+  }
+
+  function checkRequired(): void {
+    for (const [name, remedy] of required) {
+      if (text(name) === '') problem('MISSING_OPTION', name, 'is missing.', remedy);
+    }
+  }
+
+  function checkCombinations(made: TrainConfig): void {
+    const { networkModule, outputName, minTimestep, maxTimestep, metadataReso } = made;
+    if (networkModule !== '' && networkModule !== 'networks.lora_wan') {
+      problem(
+        'BAD_CHOICE',
+        'network_module',
+        'this release trains networks.lora_wan only.',
+        'Write network_module = "networks.lora_wan".',
+        'networks.lora_wan',
+      );
+    }
+    if (/[\\/]/.test(outputName) || outputName === '.' || outputName === '..') {
+      problem('BAD_VALUE', 'output_name', 'expected a file name without folders.', 'Put the folder in output_dir.');
+    }
+    if ((minTimestep ?? 0) >= (maxTimestep ?? 1000)) {
+      problem(
+        'BAD_COMBINATION',
+        'min_timestep',
+        `is not below max_timestep = ${maxTimestep ?? 1000}.`,
+        'Choose min_timestep < max_timestep.',
+      );
+    }
+    if (metadataReso !== null && !/^\s*\d+\s*(?:,\s*\d+\s*)?$/.test(metadataReso)) {
+      problem(
+        'BAD_VALUE',
+        'metadata_reso',
+        'expected "width,height" or one number.',
+        'Write e.g. metadata_reso = "1280,720".',
+      );
+    }
+    if (made.dimFromWeights && made.networkWeights === null) {
+      problem(
+        'BAD_COMBINATION',
+        'dim_from_weights',
+        'there is no file to take ranks from.',
+        'Give the adapter file as network_weights.',
+      );
+    }
+  }
+}
+
+const required: readonly (readonly [name: string, remedy: string])[] = [
+  ['dataset_config', 'Write dataset_config = "dataset.toml".'],
+  ['dit', 'Write dit = "wan2.1_t2v_1.3B_bf16.safetensors", the file of the transformer.'],
+  ['network_module', 'Write network_module = "networks.lora_wan".'],
+  ['optimizer_type', 'Write optimizer_type = "AdamW".'],
+  ['output_dir', 'Write output_dir = "output".'],
+  ['output_name', 'Write output_name = "my_lora".'],
+];
+
+const networkArgNames = ['exclude_patterns', 'include_patterns'];
+const laterNetworkArgs = ['conv_dim', 'conv_alpha', 'rank_dropout', 'module_dropout', 'loraplus_lr_ratio', 'verbose'];
+
+function plainRecord(pairs: [string, PythonValue][] | null): Record<string, PlainValue> {
+  return Object.fromEntries((pairs ?? []).map(([key, value]) => [key, toPlain(value)]));
+}
+
+function joinKeyValues(pairs: [string, PythonValue][] | null): string {
+  return (pairs ?? []).map(([key, value]) => `${key}=${pythonText(value)}`).join(',');
+}

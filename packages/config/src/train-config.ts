@@ -1,0 +1,115 @@
+import type { timestepSamplings, weightingSchemes } from './options/optimization.ts';
+import type { wanTasks } from './options/model.ts';
+import type { PlainValue } from './python-value.ts';
+
+export type WanTask = (typeof wanTasks)[number];
+export type TimestepSampling = (typeof timestepSamplings)[number];
+export type WeightingScheme = (typeof weightingSchemes)[number];
+export type SavePrecision = 'fp32' | 'fp16' | 'bf16';
+
+/** A number of optimizer steps, or a share (0…1) of all steps of the run; see `countSteps`. */
+export type StepsOrShare = { readonly steps: number } | { readonly share: number };
+
+/** All settings of a training run, checked. Paths are as the user wrote them, relative to the working folder. */
+export interface TrainConfig {
+  /** TOML file that describes the datasets. */
+  readonly datasetConfig: string;
+
+  /** Transformer checkpoint: safetensors file, one of its shards, or its index file. */
+  readonly dit: string;
+  readonly task: WanTask;
+  /** Sizes that tensor shapes cannot tell, as the user's JSON object; the model checks the names. */
+  readonly modelConfig: Readonly<Record<string, unknown>> | null;
+  /** VAE checkpoint; only its name is used, for the metadata. */
+  readonly vae: string | null;
+
+  /** As the user wrote it, for the metadata; this release knows `networks.lora_wan`. */
+  readonly networkModule: string;
+  /** Rank; 4 when the user gave none. */
+  readonly networkDim: number;
+  /** 0 means alpha = rank. */
+  readonly networkAlpha: number;
+  /** All `key=value` arguments as text, for the metadata; null when the user gave none. */
+  readonly networkArgs: Readonly<Record<string, string>> | null;
+  /** Regular expressions that leave modules out, beside the default ones; null when the user gave none. */
+  readonly excludePatterns: readonly string[] | null;
+  /** Regular expressions that take modules back in. */
+  readonly includePatterns: readonly string[] | null;
+  /** Adapter file to start from. */
+  readonly networkWeights: string | null;
+  /** Take ranks and alphas from `networkWeights`. */
+  readonly dimFromWeights: boolean;
+  /** Adapter files merged into the base, with one factor each. */
+  readonly baseWeights: readonly { readonly path: string; readonly multiplier: number }[];
+
+  /** As the user wrote it, e.g. `AdamW`. */
+  readonly optimizerType: string;
+  readonly optimizerArgs: Readonly<Record<string, PlainValue>>;
+  readonly learningRate: number;
+  /** Limit of the norm of all gradients; 0 is no limit. */
+  readonly maxGradNorm: number;
+
+  readonly lrScheduler: string;
+  readonly lrWarmupSteps: StepsOrShare;
+  readonly lrDecaySteps: StepsOrShare;
+  readonly lrSchedulerNumCycles: number;
+  readonly lrSchedulerPower: number;
+  readonly lrSchedulerTimescale: number | null;
+  readonly lrSchedulerMinLrRatio: number | null;
+  readonly lrSchedulerArgs: Readonly<Record<string, PlainValue>>;
+
+  readonly timestepSampling: TimestepSampling;
+  readonly discreteFlowShift: number;
+  readonly sigmoidScale: number;
+  readonly weightingScheme: WeightingScheme;
+  readonly logitMean: number;
+  readonly logitStd: number;
+  readonly modeScale: number;
+  /** 0…999, null: 0. */
+  readonly minTimestep: number | null;
+  /** 1…1000, null: 1000. */
+  readonly maxTimestep: number | null;
+  readonly preserveDistributionShape: boolean;
+  /** Slices of stratified timesteps; null, 0 and 1 draw freely. */
+  readonly numTimestepBuckets: number | null;
+
+  /** Null: the trainer draws one. */
+  readonly seed: number | null;
+  /** Optimizer steps; `maxTrainEpochs` replaces it. */
+  readonly maxTrainSteps: number;
+  readonly maxTrainEpochs: number | null;
+  readonly gradientAccumulationSteps: number;
+  readonly gradientCheckpointing: boolean;
+
+  readonly outputDir: string;
+  /** File name of the result without extension. */
+  readonly outputName: string;
+  readonly savePrecision: SavePrecision;
+  readonly saveEveryNEpochs: number | null;
+  readonly saveEveryNSteps: number | null;
+  readonly saveLastNEpochs: number | null;
+  readonly saveLastNSteps: number | null;
+
+  readonly noMetadata: boolean;
+  readonly trainingComment: string | null;
+  readonly metadataTitle: string | null;
+  readonly metadataAuthor: string | null;
+  readonly metadataDescription: string | null;
+  readonly metadataLicense: string | null;
+  readonly metadataTags: string | null;
+  /** `width,height` or one number. */
+  readonly metadataReso: string | null;
+  readonly metadataArch: string | null;
+
+  /**
+   * Every option of the command, by its snake_case name, as Python prints it: `2` or `2.0` as the user wrote it, `None`,
+   * `True`, `1e-05`. This is what saved metadata hold. Arguments of the form key=value are joined by commas
+   * (`weight_decay=0.1,betas=(0.9, 0.95)`), and the empty text stands for none.
+   */
+  readonly metadataText: Readonly<Record<string, string>>;
+}
+
+/** A count of steps in a run of `maxTrainSteps`; shares are cut to a whole number. */
+export function countSteps(count: StepsOrShare, maxTrainSteps: number): number {
+  return 'steps' in count ? count.steps : Math.trunc(count.share * maxTrainSteps);
+}
