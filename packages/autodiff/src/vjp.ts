@@ -49,6 +49,7 @@ export function vjp(source: Graph, outputs: readonly string[], wrt: readonly str
   const active = activeNodes(graph, parameters, targets);
   const cotangents = new Cotangents();
   const consumers = consumersOf(graph);
+  const uses = (value: Value) => [...consumers(value), ...(targets.includes(value) ? [null] : [])];
   const nodes = [...graph.nodes];
 
   targets.forEach((value, i) => cotangents.add(value, seed(graph, value, outputs[i] ?? '')));
@@ -62,7 +63,7 @@ export function vjp(source: Graph, outputs: readonly string[], wrt: readonly str
       recompute = segment === undefined ? undefined : createRecompute(segment, options, after);
     }
     graph.withScope(`grad/${node.name}`, () => {
-      for (const [input, gradient] of differentiate(node, { active, cotangents, consumers, recompute })) {
+      for (const [input, gradient] of differentiate(node, { active, cotangents, uses, recompute })) {
         cotangents.add(input, gradient);
         if (input.kind === 'input') recompute?.gradients.push(gradient);
       }
@@ -78,12 +79,13 @@ export const blockOf = (node: Node): string | undefined => /^[^/]*\.\d+(?=\/|$)/
 interface Context {
   readonly active: Active;
   readonly cotangents: Cotangents;
-  readonly consumers: (value: Value) => readonly Node[];
+  /** Nodes that use a value; null stands for an output that is differentiated. */
+  readonly uses: (value: Value) => readonly (Node | null)[];
   readonly recompute: Recompute | undefined;
 }
 
 /** Applies the rule of a node: pairs of an active input and its share of that input's cotangent. */
-function differentiate(node: Node, { active, cotangents, consumers, recompute }: Context): [Value, Value][] {
+function differentiate(node: Node, { active, cotangents, uses, recompute }: Context): [Value, Value][] {
   const rule = gradientRules[node.op];
   if (!rule) {
     const block = blockOf(node) ?? (node.scope || 'the top level');
@@ -109,11 +111,11 @@ function differentiate(node: Node, { active, cotangents, consumers, recompute }:
     attribute: (name) => node.attributes[name],
     soleConsumer() {
       const [value] = node.outputs;
-      const [next, ...others] = value ? consumers(value) : [];
+      const [next, ...others] = value ? uses(value) : [];
       const output = next?.outputs[0];
       const known = output && cotangents.get(output);
-      const uses = next?.inputs.filter((v) => v === value).length;
-      return next && output && known && others.length === 0 && uses === 1
+      const once = next?.inputs.filter((v) => v === value).length === 1;
+      return next && output && known && once && others.length === 0
         ? { node: next, output: current(output), cotangent: known }
         : undefined;
     },

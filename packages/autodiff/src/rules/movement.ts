@@ -40,7 +40,6 @@ export const movement = {
   },
   /** Zeros where the slice took nothing. */
   Slice: ({ node, inputs: [x, starts, , axes, steps], outputs: [y], cotangent }) => {
-    const ints = (v: Value | undefined) => (v?.data ? Array.from(v.data.data as BigInt64Array, Number) : undefined);
     const pads = () => {
       const from = need(ints(starts));
       if ((ints(steps) ?? []).some((s) => s !== 1)) {
@@ -54,6 +53,8 @@ export const movement = {
     return [pads, null, null, null, null];
   },
 } satisfies Record<string, GradientRule>;
+
+const ints = (v: Value | undefined) => (v?.data ? Array.from(v.data.data as BigInt64Array, Number) : undefined);
 
 const positive = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 

@@ -1,0 +1,127 @@
+import { type DataType, Graph, type HostTensor, type Value, encodeModel, fuseProducts } from '@musubi/onnx-graph';
+import * as ort from 'onnxruntime-node';
+import { describe, expect, test } from 'vitest';
+
+import { type Tensor64, createRandom, interpret, randomTensor } from '../../onnx-graph/tests/interpreter/index.ts';
+import { gradientRules, vjp } from '../src/index.ts';
+import { type GradientCase, gradientCases, lengths } from './gradient-cases.ts';
+
+const seed = 20260;
+
+interface Prepared {
+  readonly forward: Graph;
+  readonly wrt: string[];
+  readonly outputs: string[];
+  readonly feeds: Record<string, Tensor64>;
+}
+
+function prepare({ inputs, build }: GradientCase, random: () => number): Prepared {
+  const forward = new Graph('case');
+  const feeds: Record<string, Tensor64> = {};
+  const values = inputs.map(({ shape, from, to }, i): Value => {
+    const concrete = shape.map((d) => (typeof d === 'number' ? d : (lengths[d] ?? 0)));
+    feeds[`x${i}`] = randomTensor(random, concrete, from, to);
+    return forward.input(`x${i}`, 'float32', shape);
+  });
+  build(...values).forEach((value, i) => forward.output(`y${i}`, value));
+  const wrt = inputs.flatMap(({ wrt: trained = true }, i) => (trained ? [`x${i}`] : []));
+  return { forward, wrt, outputs: forward.outputs.map((o) => o.name), feeds };
+}
+
+/** The gradient graph with its outputs, and random cotangents for the outputs of the forward graph. */
+function differentiate({ forward, wrt, outputs, feeds }: Prepared, random: () => number) {
+  const { graph, gradients } = vjp(forward, outputs, wrt);
+  gradients.forEach((g, i) => graph.output(`grad/${wrt[i]}`, g));
+  const values = interpret(forward, feeds);
+  const cotangents: Record<string, Tensor64> = {};
+  const seeds: Record<string, Tensor64> = {};
+  for (const name of outputs) {
+    const shape = values[name]?.shape ?? [];
+    const cotangent = `cotangent/${name}`;
+    const given = graph.inputs.some((v) => v.name === cotangent);
+    cotangents[name] = given ? randomTensor(random, shape) : { shape, data: Float64Array.of(1) };
+    if (given) seeds[cotangent] = cotangents[name];
+  }
+  return { graph, cotangents, seeds };
+}
+
+const inner = (a: Tensor64, b: Tensor64): number => a.data.reduce((sum, x, i) => sum + x * (b.data[i] ?? NaN), 0);
+
+describe('gradient rules', () => {
+  test('every rule has a case', () => {
+    const covered = new Set(gradientCases.map((c) => c.op));
+    expect(Object.keys(gradientRules).filter((op) => !covered.has(op))).toEqual([]);
+  });
+
+  test.each(gradientCases.map((c) => [c.op, c.name, c] as const))('%s, %s: finite differences', (_op, _name, c) => {
+    const random = createRandom(seed);
+    const prepared = prepare(c, random);
+    const { graph, cotangents, seeds } = differentiate(prepared, random);
+    const { forward, feeds, wrt, outputs } = prepared;
+    const results = interpret(graph, { ...feeds, ...seeds });
+
+    const direction = Object.fromEntries(wrt.map((name) => [name, randomTensor(random, feeds[name]?.shape ?? [])]));
+    const h = 1e-5;
+    const lossAt = (step: number) => {
+      const moved = Object.fromEntries(
+        Object.entries(feeds).map(([name, x]) => [
+          name,
+          { shape: x.shape, data: x.data.map((v, i) => v + step * (direction[name]?.data[i] ?? 0)) },
+        ]),
+      );
+      const y = interpret(forward, moved);
+      return outputs.reduce((sum, name) => sum + inner(must(cotangents[name]), must(y[name])), 0);
+    };
+    const numeric = (lossAt(h) - lossAt(-h)) / (2 * h);
+    const analytic = wrt.reduce((sum, name) => sum + inner(must(results[`grad/${name}`]), must(direction[name])), 0);
+
+    const scale = Math.max(
+      Math.abs(numeric),
+      wrt.reduce((m, n) => Math.max(m, norm(must(results[`grad/${n}`]))), 0),
+      1e-3,
+    );
+    expect(Math.abs(numeric - analytic) / scale).toBeLessThan(1e-6);
+  });
+
+  test.each(gradientCases.map((c) => [c.op, c.name, c] as const))('%s, %s: ONNX Runtime', async (_op, _name, c) => {
+    const random = createRandom(seed + 1);
+    const prepared = prepare(c, random);
+    const { graph, seeds } = differentiate(prepared, random);
+    const feeds = { ...prepared.feeds, ...seeds };
+    const expected = interpret(graph, feeds);
+    const actual = await runOnnx(fuseProducts(graph), feeds);
+
+    for (const name of prepared.wrt) {
+      const [a, e] = [must(actual[`grad/${name}`]), must(expected[`grad/${name}`])];
+      const largest = e.data.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+      expect(a.dims).toEqual(e.shape);
+      expect(a.data as Float32Array).toBeAllClose(e.data, { atol: 1e-5 * Math.max(largest, 1e-3), rtol: 0 });
+    }
+  });
+});
+
+const must = <T>(x: T | undefined): T => {
+  if (x === undefined) throw new Error('a value is missing');
+  return x;
+};
+
+const norm = (x: Tensor64): number => Math.sqrt(inner(x, x));
+
+const toHost = (dtype: DataType, { shape, data }: Tensor64): HostTensor => ({
+  dtype,
+  shape,
+  data: Float32Array.from(data),
+});
+
+async function runOnnx(graph: Graph, feeds: Record<string, Tensor64>): Promise<Record<string, ort.Tensor>> {
+  const session = await ort.InferenceSession.create(encodeModel(graph), { logSeverityLevel: 3, intraOpNumThreads: 1 });
+  const tensors = graph.inputs.map(({ name, dtype }): [string, ort.Tensor] => {
+    const { data, shape } = toHost(dtype, must(feeds[name]));
+    return [name, new ort.Tensor('float32', data as Float32Array, shape)];
+  });
+  try {
+    return await session.run(Object.fromEntries(tensors));
+  } finally {
+    await session.release();
+  }
+}
