@@ -18,6 +18,7 @@ const built = { types: './dist/index.d.ts', default: './dist/index.js' };
 const manifest = {
   name: `@musubi/${name}`,
   version: '0.0.0',
+  private: true, // until it exports something
   description,
   license: 'Apache-2.0',
   repository: { type: 'git', url: 'git+https://github.com/musubi-ts/musubi-ts.git', directory: `packages/${name}` },
@@ -37,7 +38,7 @@ write(
   `{ "extends": "../../tsconfig.base.json", "include": ["src"], "exclude": ["src/**/*.test.ts"] }\n`,
 );
 write('tsup.config.ts', `import { library } from '../../tsup.base.ts';\nexport default library();\n`);
-write('README.md', `# @musubi/${name}\n\n${description}\n`);
+write('README.md', `# @musubi/${name}\n\n${description}\n\nThis package is not released yet: it holds no code so far.\n`);
 write('src/index.ts', 'export {};\n');
 copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
-console.log(`packages/${name} written. Next: code in src/, README.md, a changeset (pnpm changeset), pnpm install.`);
+console.log(`packages/${name} written. Next: "Add a package" in CONTRIBUTING.md.`);
