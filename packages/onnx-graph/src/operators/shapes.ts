@@ -43,8 +43,10 @@ export const withAxis = (shape: Shape, axis: number, dim: Dim): Dim[] => shape.m
 
 /** Length of `start:end:step` on an axis of length `dim`; open ends are clamped like ONNX does. */
 export function sliceLength(call: OperatorCall, dim: Dim, start: number, end: number, step: number): Dim {
+  if (step === 0) call.failShapes('a step of 0 never ends');
   if (typeof dim === 'number') {
-    const clamp = (x: number) => Math.min(Math.max(x < 0 ? x + dim : x, 0), dim);
+    const [low, high] = step < 0 ? [-1, dim - 1] : [0, dim];
+    const clamp = (x: number) => Math.min(Math.max(x < 0 ? x + dim : x, low), high);
     return Math.max(0, Math.ceil((clamp(end) - clamp(start)) / step));
   }
   const open = end >= 2 ** 31;
