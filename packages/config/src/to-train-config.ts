@@ -288,7 +288,7 @@ export async function toTrainConfig(
       problem(
         'BAD_COMBINATION',
         'min_timestep',
-        `is not below max_timestep = ${maxTimestep ?? 1000}.`,
+        `expected a number below max_timestep = ${maxTimestep ?? 1000}.`,
         'Choose min_timestep < max_timestep.',
       );
     }
