@@ -65,6 +65,7 @@ describe('every option that works', () => {
     lr_scheduler_min_lr_ratio: ['0.5'],
     save_precision: ['bf16'],
     timestep_sampling: ['shift'],
+    qinglong_preset: ['musubi-0.3.4'],
     weighting_scheme: ['mode'],
     metadata_reso: ['640,384'],
   };
@@ -289,7 +290,7 @@ describe('mistakes', () => {
     ['model_config = "[1]"'],
     ['model_config = "absent.json"'],
     ['dim_from_weights = true'],
-    ['timestep_sampling = "logsnr"'],
+    ['task = "i2v-A14B"'],
     ['timestep_sampling = "logsnrr"'],
     ['f1 = true'],
     ['[x]\n[x.network]\nnetwork_dim = 1'],
