@@ -22,7 +22,7 @@ const allowedDependencies = {
     'picocolors',
   ],
   config: ['fastest-levenshtein', 'smol-toml'],
-  dataset: ['@musubi/config', '@musubi/random', '@musubi/safetensors', 'valibot'],
+  dataset: ['@musubi/config', '@musubi/random', '@musubi/safetensors', 'smol-toml'],
   lora: ['@musubi/safetensors'],
   magcache: [],
   models: ['@musubi/onnx-graph', '@musubi/safetensors'],

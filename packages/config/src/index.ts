@@ -17,7 +17,6 @@ export { resolveOptions } from './resolve-options.ts';
 export type { ResolvedOptions, ResolveRequest } from './resolve-options.ts';
 export { countSteps } from './train-config.ts';
 export type {
-  QinglongPreset,
   SavePrecision,
   StepsOrShare,
   TimestepSampling,
