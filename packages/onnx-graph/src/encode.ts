@@ -19,7 +19,7 @@ import type { AttributeKind } from './operators/infer.ts';
 import type { AttributeValue, Graph, Node, TensorType, Value } from './graph.ts';
 
 import { onnxCode } from './dtype.ts';
-import { operators } from './operators/table.ts';
+import { specOf } from './operators/infer.ts';
 
 export interface EncodeOptions {
   /** Version of the standard operator set; 21 is read by every build we know. */
@@ -76,7 +76,7 @@ const outputCopies = (graph: Graph, names: ReadonlyMap<Value, string>) =>
     );
 
 function nodeProto(node: Node, nameOf: (value: Value) => string) {
-  const kinds = operators[node.op]?.attributes ?? {};
+  const kinds = specOf(node.op, node.domain)?.attributes ?? {};
   return create(NodeProtoSchema, {
     name: node.name,
     opType: node.op,

@@ -163,13 +163,15 @@ const layerNormalization = (op: string): Build[] => [
   (c) => c.nodes(op, [c.float(['B', 'S', 6]), c.float([6]), c.float([6])], { axis: -1, epsilon: 1e-6 }, 3),
   (c) => c.nodes(op, [c.float(['B', 'S', 6]), c.float([6])], { axis: -1 }, 1),
   (c) => c.nodes(op, [c.float(['B', 5, 6]), c.float([5, 6]), c.float([5, 6])], { axis: 1, epsilon: 0.1 }, 3),
-  (c) => c.nodes(op, [c.float(['B', 6], -2, 2, 'float64'), c.float([6], -2, 2, 'float64')], { axis: -1 }, 1),
+  (c) => c.nodes(op, [c.float(['B', 6], -2, 2, 'float64'), c.float([6], -2, 2, 'float64')], { axis: -1 }, 3),
+  (c) => c.nodes(op, [c.float(['B', 5, 6]), c.float([6]), c.float([])], { axis: 1 }, 3),
 ];
 
 const rmsNormalization = (op: string): Build[] => [
   (c) => c.nodes(op, [c.float(['B', 'S', 6]), c.float([6])], { axis: -1, epsilon: 1e-6 }, 2),
   (c) => c.nodes(op, [c.float(['B', 'S', 6]), c.float([6])], { axis: -1 }, 1),
   (c) => c.nodes(op, [c.float(['B', 5, 6]), c.float([5, 6])], { axis: 1, epsilon: 0.1 }, 2),
+  (c) => c.nodes(op, [c.float(['B', 6], -2, 2, 'float64'), c.float([6], -2, 2, 'float64')], { axis: -1 }, 2),
 ];
 
 const reshapes = (op: string): Build[] => [
@@ -266,18 +268,23 @@ const dequantizations = (op: string): Build[] => [
   }),
 ];
 
-const rotations = (op: string): Build[] => {
-  const table = (c: Case, rows: Dim, half: number) => [c.float([rows, half], -1, 1), c.float([rows, half], -1, 1)];
-  return [
-    (c) => c.node(op, [c.float(['B', 2, 'S', 6]), c.axes(0), ...table(c, 'S', 3)], { interleaved: 1 }),
-    (c) => c.node(op, [c.float(['B', 2, 'S', 6]), c.axes(0), ...table(c, 'S', 3)]),
-    (c) => c.node(op, [c.float(['B', 2, 3, 4]), c.axes(2), ...table(c, 5, 2)], { interleaved: 1 }),
-    (c) => {
-      const positions = c.integer('int64', ['B', 'S'], 0, 7);
-      return c.node(op, [c.float(['B', 3, 'S', 8]), positions, ...table(c, 7, 4)], { interleaved: 1 });
-    },
-  ];
-};
+const table = (c: Case, rows: Dim, half: number) => [c.float([rows, half], -1, 1), c.float([rows, half], -1, 1)];
+
+const rotations = (op: string): Build[] => [
+  (c) => c.node(op, [c.float(['B', 2, 'S', 6]), c.axes(0), ...table(c, 'S', 3)], { interleaved: 1 }),
+  (c) => c.node(op, [c.float(['B', 2, 'S', 6]), c.axes(0), ...table(c, 'S', 3)]),
+  (c) => c.node(op, [c.float(['B', 2, 3, 4]), c.axes(2), ...table(c, 5, 2)], { interleaved: 1 }),
+  (c) => {
+    const positions = c.integer('int64', ['B', 'S'], 0, 7);
+    return c.node(op, [c.float(['B', 3, 'S', 8]), positions, ...table(c, 7, 4)], { interleaved: 1 });
+  },
+  (c) =>
+    c.node(op, [c.float(['B', 2, 'S', 8]), c.axes(0), ...table(c, 'S', 2)], {
+      interleaved: 1,
+      num_heads: 2,
+      rotary_embedding_dim: 4,
+    }),
+];
 
 const families: Record<string, (op: string) => Build[]> = {
   Neg: unary(),

@@ -10,24 +10,33 @@ export type AttributeKind = 'int' | 'ints' | 'float' | 'floats' | 'string';
 export interface OperatorSpec {
   /** Operator set: '' is the standard one. */
   readonly domain: '' | 'com.microsoft';
+  /** Least and greatest number of inputs, optional ones that are left out included. */
+  readonly inputs: readonly [least: number, greatest: number];
   readonly attributes: Readonly<Record<string, AttributeKind>>;
-  readonly infer: (call: OperatorCall) => TensorType[];
+  readonly infer: Infer;
 }
+
+/** How output types follow from the arguments. */
+export type Infer = (call: OperatorCall) => TensorType[];
 
 /** The arguments of one application, with access that fails by name. */
 export interface OperatorCall {
   readonly op: string;
   readonly inputs: readonly (Value | null)[];
-  /** Number of outputs asked for. */
-  readonly outputs: number;
+  /** Number of outputs asked for, where the caller says it. */
+  readonly outputs: number | undefined;
   /** Types given by the caller, where the inputs do not determine them. */
   readonly given: readonly TensorType[] | undefined;
   input(index: number): Value;
   int(name: string, fallback?: number): number;
   ints(name: string): readonly number[] | undefined;
-  /** Numbers of a constant input, or undefined when it is computed in the graph. */
+  string(name: string, fallback: string): string;
+  /** Numbers of an int64 constant, or undefined when they are computed in the graph. */
   constantInts(index: number): number[] | undefined;
+  /** Throws `DTYPE_MISMATCH`. */
   fail(found: string, remedy: string): never;
+  /** Throws `BAD_ATTRIBUTE`. */
+  failAttribute(found: string, remedy: string): never;
   /** Throws `SHAPE_MISMATCH` with the shapes of all inputs. */
   failShapes(why: string): never;
 }
@@ -39,32 +48,50 @@ interface Request extends NodeOptions {
   readonly attributes: Attributes;
 }
 
-/** Checks a node and gives its domain and output types. An operator outside the table needs `domain` and `types`. */
+/** The table's entry, unless `domain` says that another operator of the same name is meant. */
+export function specOf(op: string, domain?: string): OperatorSpec | undefined {
+  const spec = Object.hasOwn(operators, op) ? operators[op] : undefined;
+  const meant = domain === 'ai.onnx' ? '' : domain;
+  return meant === undefined || meant === spec?.domain ? spec : undefined;
+}
+
+/** Checks a node and gives its domain and output types. An operator outside the table needs `types`. */
 export function inferOutputs(request: Request): { domain: string; types: readonly TensorType[] } {
-  const spec = operators[request.op];
+  const spec = specOf(request.op, request.domain);
   if (!spec) {
     if (request.types) return { domain: request.domain ?? '', types: request.types };
     throw new GraphError(
       'UNKNOWN_OPERATOR',
       request.name,
-      `operator ${request.op} is not in the table.`,
+      `operator ${request.domain ? `${request.domain}.` : ''}${request.op} is not in the table.`,
       'Add it to operators/table.ts of @musubi/onnx-graph, or give its output types.',
     );
   }
+  checkInputs(request, spec.inputs);
   for (const [attribute, value] of Object.entries(request.attributes)) {
-    checkAttribute(request, attribute, value, spec.attributes[attribute]);
+    const kind = Object.hasOwn(spec.attributes, attribute) ? spec.attributes[attribute] : undefined;
+    checkAttribute(request, attribute, value, kind);
   }
   return { domain: spec.domain, types: spec.infer(callOf(request)) };
+}
+
+function checkInputs({ op, name, inputs }: Request, [least, greatest]: readonly [number, number]): void {
+  if (inputs.length >= least && inputs.length <= greatest) return;
+  const takes = least === greatest ? least : greatest === Infinity ? `${least} or more` : `${least} to ${greatest}`;
+  throw new GraphError('UNKNOWN_VALUE', name, `${op} takes ${takes} inputs, not ${inputs.length}.`, 'Mend the call.');
 }
 
 function checkAttribute(request: Request, attribute: string, value: AttributeValue, kind: AttributeKind | undefined) {
   const ok =
     (kind === 'string' && typeof value === 'string') ||
     (kind === 'float' && typeof value === 'number') ||
-    (kind === 'int' && Number.isInteger(value)) ||
-    ((kind === 'ints' || kind === 'floats') && Array.isArray(value));
+    (kind === 'int' && Number.isSafeInteger(value)) ||
+    (kind === 'ints' && Array.isArray(value) && value.every((x) => Number.isSafeInteger(x))) ||
+    (kind === 'floats' && Array.isArray(value));
   if (ok) return;
-  const found = kind ? `attribute ${attribute} = ${String(value)} is not of kind ${kind}.` : `has no ${attribute}.`;
+  const found = kind
+    ? `has attribute ${attribute} = ${String(value)}, which is not of kind ${kind}.`
+    : `has no attribute ${attribute}.`;
   throw new GraphError('BAD_ATTRIBUTE', request.name, `${request.op} ${found}`, 'See operators/table.ts.');
 }
 
@@ -76,7 +103,7 @@ function callOf(request: Request): OperatorCall {
   return {
     op,
     inputs,
-    outputs: request.outputs ?? request.types?.length ?? 1,
+    outputs: request.outputs ?? request.types?.length,
     given: request.types,
     input(index) {
       const value = inputs[index];
@@ -85,11 +112,18 @@ function callOf(request: Request): OperatorCall {
     },
     int: (attribute, fallback = 0) => (attributes[attribute] as number | undefined) ?? fallback,
     ints: (attribute) => attributes[attribute] as readonly number[] | undefined,
+    string: (attribute, fallback) => (attributes[attribute] as string | undefined) ?? fallback,
     constantInts(index) {
-      const data = inputs[index]?.data;
-      return data ? Array.from(data.data as BigInt64Array, Number) : undefined;
+      const value = inputs[index];
+      if (value && value.dtype !== 'int64') {
+        fail(`by ${value.name}, which is ${value.dtype}.`, 'Axes, lengths and bounds are int64.');
+      }
+      return value?.data ? Array.from(value.data.data as BigInt64Array, Number) : undefined;
     },
     fail,
+    failAttribute(found, remedy) {
+      throw new GraphError('BAD_ATTRIBUTE', name, `${op} ${found}`, remedy);
+    },
     failShapes(why) {
       const shapes = inputs.map((v) => (v ? `${v.name} ${formatShape(v.shape)}` : 'none')).join(' and ');
       throw new GraphError('SHAPE_MISMATCH', name, `${op} of ${shapes}: ${why}.`, 'Mend the shapes on this line.');

@@ -1,12 +1,13 @@
 import type { Dim, Shape } from '../dim.ts';
-import type { TensorType, Value } from '../graph.ts';
+import type { DataType } from '../dtype.ts';
+import type { Value } from '../graph.ts';
 import type { OperatorCall } from './infer.ts';
 
 import { dimSub } from '../dim.ts';
 import { isFloat } from '../dtype.ts';
 
 /** NumPy broadcasting of symbolic shapes; a symbol only meets itself or 1. */
-export function broadcast(call: OperatorCall, values: readonly Value[]): Dim[] {
+export function broadcast(call: OperatorCall, values: readonly { readonly shape: Shape }[]): Dim[] {
   const rank = Math.max(...values.map((v) => v.shape.length));
   return Array.from({ length: rank }, (_, axis) => {
     let result: Dim = 1;
@@ -22,11 +23,13 @@ export function broadcast(call: OperatorCall, values: readonly Value[]): Dim[] {
 
 export function axisOf(call: OperatorCall, axis: number, rank: number): number {
   const index = axis < 0 ? axis + rank : axis;
-  if (index < 0 || index >= rank) call.failShapes(`there is no axis ${axis}`);
+  if (!(index >= 0 && index < rank)) call.failShapes(`there is no axis ${axis}`);
   return index;
 }
 
-export function sameDtype(call: OperatorCall, values: readonly Value[]): TensorType['dtype'] {
+export const present = (call: OperatorCall): Value[] => call.inputs.filter((v) => v !== null);
+
+export function sameDtype(call: OperatorCall, values: readonly Value[]): DataType {
   const dtype = values[0]?.dtype ?? 'float32';
   const other = values.find((v) => v.dtype !== dtype);
   if (other) call.fail(`mixes ${dtype} and ${other.dtype} (${other.name}).`, 'Cast one of them.');
@@ -36,6 +39,19 @@ export function sameDtype(call: OperatorCall, values: readonly Value[]): TensorT
 export function requireFloat(call: OperatorCall, value: Value): void {
   if (!isFloat(value.dtype)) {
     call.fail(`of ${value.name}, which is ${value.dtype}.`, 'It computes with float16, bfloat16, float32 or float64.');
+  }
+}
+
+/** Anything but bool and the 8-bit floats, which are storage only. */
+export function requireNumber(call: OperatorCall, value: Value): void {
+  if (value.dtype === 'bool' || value.dtype.startsWith('float8')) {
+    call.fail(`of ${value.name}, which is ${value.dtype}.`, 'Cast it to a float or an integer.');
+  }
+}
+
+export function requireDtype(call: OperatorCall, value: Value, ...dtypes: readonly DataType[]): void {
+  if (!dtypes.includes(value.dtype)) {
+    call.fail(`of ${value.name}, which is ${value.dtype}.`, `It takes ${dtypes.join(', ')}.`);
   }
 }
 
@@ -52,5 +68,5 @@ export function sliceLength(call: OperatorCall, dim: Dim, start: number, end: nu
   const open = end >= 2 ** 31;
   if (step === 1 && start >= 0 && open) return dimSub(dim, start);
   if (step === 1 && start >= 0 && end >= start && !open) return end - start;
-  return call.failShapes(`cannot tell the length of ${start}:${end}:${step} on axis of length ${dim}`);
+  return call.failShapes(`cannot tell the length of ${start}:${end}:${step} on an axis of length ${dim}`);
 }

@@ -22,19 +22,16 @@ function matmul(a: Tensor64, b: Tensor64): Tensor64 {
   return { shape: [...batch, m, n], data };
 }
 
-/** `transBatch` moves the first axis behind the batch axes, `trans` then swaps the last two. */
-function operand(call: Call, index: number, letter: 'A' | 'B'): Tensor64 {
-  let x = call.input(index);
+function operand(call: Call, index: number, attribute: 'transA' | 'transB'): Tensor64 {
+  const x = call.input(index);
   const last = x.shape.length - 1;
-  const axes = [...x.shape.keys()];
-  if (call.number(`transBatch${letter}`, 0) === 1) x = transpose(x, [...axes.slice(1, last), 0, last]);
-  if (call.number(`trans${letter}`, 0) === 1) x = transpose(x, [...axes.slice(0, last - 1), last, last - 1]);
-  return x;
+  const isTransposed = call.number(attribute, 0) === 1;
+  return isTransposed ? transpose(x, [...[...x.shape.keys()].slice(0, last - 1), last, last - 1]) : x;
 }
 
 const product: Implementation = (call) => {
   const alpha = call.number('alpha', 1);
-  return map(matmul(operand(call, 0, 'A'), operand(call, 1, 'B')), (x) => alpha * x);
+  return map(matmul(operand(call, 0, 'transA'), operand(call, 1, 'transB')), (x) => alpha * x);
 };
 
 /** `α·A·B + β·C`. */

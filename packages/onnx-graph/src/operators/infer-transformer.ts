@@ -1,0 +1,84 @@
+import type { Dim } from '../dim.ts';
+import type { TensorType, Value } from '../graph.ts';
+import type { Infer, OperatorCall } from './infer.ts';
+
+import { dimDivide, formatShape } from '../dim.ts';
+import { fromOnnxCode } from '../dtype.ts';
+import { axisOf, present, requireDtype, requireFloat, sameDtype } from './shapes.ts';
+
+/** Normalization over the trailing axes from `axis`: output, and the float32 statistics a gradient needs. */
+export const normalization =
+  (statistics: number): Infer =>
+  (call) => {
+    const x = call.input(0);
+    requireFloat(call, x);
+    const axis = axisOf(call, call.int('axis', -1), x.shape.length);
+    sameDtype(call, present(call));
+    for (const p of present(call).slice(1)) {
+      if (p.shape.some((d, i) => d !== 1 && d !== x.shape[x.shape.length - p.shape.length + i])) {
+        call.failShapes(`${p.name} does not fit axis ${axis}`);
+      }
+    }
+    const statistic: TensorType = { dtype: 'float32', shape: x.shape.map((d, i): Dim => (i >= axis ? 1 : d)) };
+    const all: TensorType[] = [{ dtype: x.dtype, shape: x.shape }];
+    while (all.length < Math.min(1 + statistics, call.outputs ?? 1)) all.push(statistic);
+    return all;
+  };
+
+/** `x` `[B, H, T, D]`; positions an offset `[1]` or `[B, T]`; tables `[T or more, D/2]`. */
+export const rotary: Infer = (call) => {
+  const [x, positions, cos, sin] = [call.input(0), call.input(1), call.input(2), call.input(3)];
+  requireFloat(call, x);
+  sameDtype(call, [x, cos, sin]);
+  requireDtype(call, positions, 'int64');
+  const [batch, , tokens, width] = x.shape;
+  if (x.shape.length !== 4) call.failShapes('it takes [B, H, T, D]');
+  const turned = call.int('rotary_embedding_dim') || (width ?? 1);
+  const [rows, half] = cos.shape;
+  if (cos.shape.length !== 2 || formatShape(cos.shape) !== formatShape(sin.shape) || half !== dimDivide(turned, 2)) {
+    call.failShapes('the tables are [T, D/2]');
+  }
+  if (typeof rows === 'number' && typeof tokens === 'number' && rows < tokens) {
+    call.failShapes(`the tables hold ${rows} positions`);
+  }
+  const isOffset = positions.shape.every((d) => d === 1) && positions.shape.length <= 1;
+  if (!isOffset && formatShape(positions.shape) !== formatShape([batch ?? 1, tokens ?? 1])) {
+    call.failShapes('positions are [1] or [B, T]');
+  }
+  return [{ dtype: x.dtype, shape: x.shape }];
+};
+
+const codes = ['int8', 'uint8', 'int16', 'uint16', 'int32', 'float8e4m3fn', 'float8e5m2'] as const;
+
+/** One scale for all, one for each place of `axis`, or one for each block of `block_size` places of it. */
+export const dequantize: Infer = (call) => {
+  const [x, scale, zeroPoint] = [call.input(0), call.input(1), call.inputs[2]];
+  requireDtype(call, x, ...codes);
+  requireDtype(call, scale, 'float32', 'float16', 'bfloat16');
+  if (zeroPoint) {
+    sameDtype(call, [x, zeroPoint]);
+    if (formatShape(zeroPoint.shape) !== formatShape(scale.shape)) call.failShapes('scale and zero point differ');
+  }
+  checkScale(call, x, scale);
+  return [{ dtype: scale.dtype, shape: x.shape }];
+};
+
+function checkScale(call: OperatorCall, x: Value, scale: Value): void {
+  if (scale.shape.length === 0) return;
+  const axis = axisOf(call, call.int('axis', 1), x.shape.length);
+  const length = x.shape[axis] ?? 1;
+  const block = call.int('block_size');
+  if (block === 0) {
+    if (scale.shape.length !== 1 || scale.shape[0] !== length) call.failShapes(`the scale is [] or [${length}]`);
+    return;
+  }
+  const blocks = typeof length === 'number' ? Math.ceil(length / block) : dimDivide(length, block);
+  const expected = x.shape.map((d, i) => (i === axis ? (blocks ?? `${length}/${block}`) : d));
+  if (formatShape(scale.shape) !== formatShape(expected)) call.failShapes(`the scale is ${formatShape(expected)}`);
+}
+
+export const cast: Infer = (call) => {
+  const dtype = fromOnnxCode(call.int('to'));
+  if (!dtype) return call.fail(`to type ${call.int('to')}.`, 'Use a type of dtype.ts.');
+  return [{ dtype, shape: call.input(0).shape }];
+};
