@@ -35,12 +35,14 @@ export function convertFileValue(spec: OptionSpec, value: FileValue): Converted 
   return { value: list(items) };
 }
 
-/** A value as it stands in a TOML file, for messages. */
-export function showFileValue(value: FileValue): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(showFileValue).join(', ')}]`;
-  if (value instanceof Date) return value.toISOString();
-  return typeof value === 'object' ? '{ … }' : String(value);
+/** How the user probably meant to write a value of the wrong type in a configuration file. */
+export function suggestFileValue({ type, nargs }: OptionSpec, value: FileValue): string | undefined {
+  if (nargs === '*') return typeof value === 'string' ? `[${JSON.stringify(value)}]` : undefined;
+  if (type === 'int' && typeof value === 'number' && Number.isInteger(value)) return String(value);
+  if (type === 'int' && typeof value === 'string' && textToValue(type, value)) return value.trim();
+  if (type === 'bool' && typeof value === 'string' && /^(?:true|false)$/i.test(value)) return value.toLowerCase();
+  if (type === 'string' && /^(?:number|bigint|boolean)$/.test(typeof value)) return JSON.stringify(String(value));
+  return undefined;
 }
 
 /**

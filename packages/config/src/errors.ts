@@ -77,5 +77,5 @@ export function throwIfAny(problems: readonly ConfigProblem[]): void {
 }
 
 function sentence({ text, remedy }: ConfigProblem): string {
-  return `${text} ${remedy}`;
+  return text.endsWith('\n') ? text + remedy : `${text} ${remedy}`;
 }

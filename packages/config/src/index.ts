@@ -17,6 +17,7 @@ export { resolveOptions } from './resolve-options.ts';
 export type { ResolvedOptions, ResolveRequest } from './resolve-options.ts';
 export { countSteps } from './train-config.ts';
 export type {
+  QinglongPreset,
   SavePrecision,
   StepsOrShare,
   TimestepSampling,

@@ -41,6 +41,8 @@ export interface OptionSpec {
   readonly refusedChoices?: Readonly<Record<string, string>>;
   /** `*`: any number of values on the command line, a list in the file. */
   readonly nargs?: '*';
+  /** Never shown in messages. */
+  readonly isSecret?: true;
   /** Smallest and largest value; `above` excludes its bound. */
   readonly range?: { readonly min?: number; readonly above?: number; readonly max?: number };
   /** Scripts that know it; absent: all training scripts. */

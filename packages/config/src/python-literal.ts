@@ -185,7 +185,7 @@ function readNumber(reader: Reader): PythonValue {
   }
   const rest = reader.text.slice(reader.position);
   const match = prefixedIntPattern.exec(rest) ?? floatPattern.exec(rest);
-  if (!match) fail(reader, 'a number was expected');
+  if (!match) fail(reader, `unexpected "${rest.slice(0, 10) || reader.text}"`);
   const digits = match[0].replaceAll('_', '');
   if (/^[A-Za-z_0-9]/.test(rest.slice(match[0].length)))
     fail(reader, `"${rest.slice(0, match[0].length + 1)}" is not a number`);

@@ -1,12 +1,12 @@
 import { parseArguments } from './argv.ts';
 import { optionsOf, type CommandSpec } from './commands.ts';
-import { convertFileValue, convertText, showFileValue } from './convert.ts';
+import { convertFileValue, convertText, suggestFileValue, type Converted } from './convert.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import type { OptionSpec } from './option-spec.ts';
 import { optionTable } from './option-table.ts';
 import { asWritten, placeOf, placeText, type Origin } from './origin.ts';
-import { bool, float, int, list, none, string, type PythonValue } from './python-value.ts';
+import { bool, float, int, list, none, pythonText, string, type PythonValue } from './python-value.ts';
 import { readTomlEntries } from './toml-file.ts';
 
 /** The value of an option, where it comes from, and how it was written there. */
@@ -64,7 +64,7 @@ export async function readOptions(
     } else if (spec.name === 'config_file') {
       answers.push('config_file inside a configuration file is ignored: one file is read');
     } else {
-      set(spec, convertFileValue(spec, entry.value), origin, showFileValue(entry.value));
+      set(spec, convertFileValue(spec, entry.value), origin, entry.written, suggestFileValue(spec, entry.value));
     }
   }
   for (const { spec, texts } of found) {
@@ -78,16 +78,24 @@ export async function readOptions(
   if (configOption && configPath !== null) options.set('config_file', { ...configOption, value: string(configPath) });
   return { options, problems, configPath, answers };
 
-  function set(spec: OptionSpec, converted: ReturnType<typeof convertText>, origin: Origin, written: string): void {
+  function set(spec: OptionSpec, converted: Converted, origin: Origin, text: string, suggestion?: string): void {
+    const written = spec.isSecret ? '…' : text;
     if ('value' in converted) {
       options.set(spec.name, { spec, value: converted.value, origin, written });
       return;
     }
-    const nearest = spec.choices && nearestName(written.replace(/^"|"$/g, ''), spec.choices);
+    const nearest = spec.choices && nearestName(written.replace(/^["']|["']$/g, ''), spec.choices);
+    const initial = defaultOf(spec).value;
+    const isDefaultUseful = initial.type !== 'null' && pythonText(initial) !== '';
     problems.push({
       code: converted.expected.startsWith('one of ') ? 'BAD_CHOICE' : 'WRONG_TYPE',
       text: `${asWritten(origin, spec.name, written)}: expected ${converted.expected}.`,
-      remedy: nearest === undefined ? `Correct the value of ${spec.name}.` : didYouMean(nearest).trim(),
+      remedy:
+        nearest !== undefined
+          ? didYouMean(nearest).trim()
+          : suggestion !== undefined
+            ? `Write ${spec.name} = ${suggestion}.`
+            : `Correct or remove it${isDefaultUseful ? `; the default is ${initial.type === 'bool' ? 'false' : pythonText(initial)}` : ''}.`,
       option: spec.name,
       value: written,
       ...placeOf(origin),
@@ -135,7 +143,7 @@ function defaultOf(spec: OptionSpec): ReadOption {
   return { spec, value: python, origin: { source: 'default' }, written: '' };
 }
 
-function convertList(spec: OptionSpec, texts: readonly string[]): ReturnType<typeof convertText> {
+function convertList(spec: OptionSpec, texts: readonly string[]): Converted {
   const items: PythonValue[] = [];
   for (const text of texts) {
     const converted = convertText(spec, text);

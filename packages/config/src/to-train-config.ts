@@ -6,6 +6,7 @@ import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
 import type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
 import type {
+  QinglongPreset,
   SavePrecision,
   StepsOrShare,
   TimestepSampling,
@@ -62,6 +63,7 @@ export async function toTrainConfig(
     lrSchedulerArgs: plainRecord(schedulerArgs),
 
     timestepSampling: text('timestep_sampling') as TimestepSampling,
+    qinglongPreset: text('qinglong_preset') as QinglongPreset,
     discreteFlowShift: number('discrete_flow_shift'),
     sigmoidScale: number('sigmoid_scale'),
     weightingScheme: text('weighting_scheme') as WeightingScheme,
@@ -284,11 +286,12 @@ export async function toTrainConfig(
     if (/[\\/]/.test(outputName) || outputName === '.' || outputName === '..') {
       problem('BAD_VALUE', 'output_name', 'expected a file name without folders.', 'Put the folder in output_dir.');
     }
-    if ((minTimestep ?? 0) >= (maxTimestep ?? 1000)) {
+    const [low, high] = [minTimestep ?? 0, maxTimestep ?? 1000];
+    if (made.preserveDistributionShape ? low >= high : low > high) {
       problem(
         'BAD_COMBINATION',
         'min_timestep',
-        `is not below max_timestep = ${maxTimestep ?? 1000}.`,
+        `expected a number below max_timestep = ${high}.`,
         'Choose min_timestep < max_timestep.',
       );
     }

@@ -11,6 +11,8 @@ export type FileValue = string | number | bigint | boolean | Date | FileValue[] 
 export interface FileEntry {
   readonly key: string;
   readonly value: FileValue;
+  /** The value as the user wrote it. */
+  readonly written: string;
   readonly origin: FileOrigin;
 }
 
@@ -23,12 +25,18 @@ export interface FileEntry {
  * @throws {ConfigError} `TOML_SYNTAX`
  */
 export function readTomlEntries(text: string, file: string): { entries: FileEntry[]; problems: ConfigProblem[] } {
-  const lineOf = lineFinder(text);
+  const placeOfKey = keyFinder(text);
   const all: FileEntry[] = [];
   for (const [name, value] of Object.entries(parseToml(text, file))) {
     const section = isTable(value) ? name : null;
     for (const [key, inner] of isTable(value) ? Object.entries(value) : ([[name, value]] as const)) {
-      all.push({ key, value: inner, origin: { source: 'file', file, section, line: lineOf(section ?? '', key) } });
+      const { line, written } = placeOfKey(section ?? '', key) ?? { line: null, written: '' };
+      all.push({
+        key,
+        value: inner,
+        written: shorten(written || show(inner)),
+        origin: { source: 'file', file, section, line },
+      });
     }
   }
 
@@ -60,16 +68,30 @@ export function readTomlEntries(text: string, file: string): { entries: FileEntr
   return { entries: [...entries.values()], problems };
 }
 
-/** Line of a key in a section; for a nested table the line that opens it. */
-function lineFinder(toml: string): (section: string, key: string) => number | null {
-  const lines = locateKeys(toml);
-  const byName = new Map(lines.toReversed().map(({ section, key, line }) => [JSON.stringify([section, key]), line]));
-  return (section, key) =>
-    byName.get(JSON.stringify([section, key])) ??
-    lines.find((at) => at.section === `${section}.${key}` || at.section.startsWith(`${section}.${key}.`))?.line ??
-    // `section = { key = value }`
-    byName.get(JSON.stringify(['', section])) ??
-    null;
+/** Where a key of a section stands; for a nested table the line that opens it. */
+function keyFinder(toml: string): (section: string, key: string) => { line: number; written: string } | undefined {
+  const keys = locateKeys(toml);
+  const byName = new Map(keys.toReversed().map((at) => [JSON.stringify([at.section, at.key]), at]));
+  return (section, key) => {
+    const found = byName.get(JSON.stringify([section, key]));
+    if (found) return found;
+    const header = keys.find((at) => at.section === `${section}.${key}` || at.section.startsWith(`${section}.${key}.`));
+    // Otherwise `section = { key = value }`.
+    const opening = header ?? byName.get(JSON.stringify(['', section]));
+    return opening && { line: opening.line, written: '' };
+  };
+}
+
+/** A value in TOML's notation, for messages about values of several lines. */
+function show(value: FileValue): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`;
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === 'object' ? '{ … }' : String(value);
+}
+
+function shorten(text: string): string {
+  return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }
 
 function parseToml(text: string, file: string): { [key: string]: FileValue } {
@@ -82,7 +104,9 @@ function parseToml(text: string, file: string): { [key: string]: FileValue } {
     const problem: ConfigProblem = {
       code: 'TOML_SYNTAX',
       text: `${file}, line ${cause.line}, column ${cause.column}: not valid TOML: ${reason}.\n${cause.codeblock.trimEnd()}\n`,
-      remedy: 'Mend this line: texts need quotes, true and false are small letters, a key may stand once in a section.',
+      remedy: /[A-Za-z]:\\/.test(cause.codeblock)
+        ? 'Write a Windows path in single quotes, or with / instead of \\.'
+        : 'Mend this line: texts need quotes, true and false are small letters, a key may stand once in a section.',
       file,
       line: cause.line,
     };

@@ -6,6 +6,8 @@ export interface KeyLine {
   readonly key: string;
   /** From 1. */
   readonly line: number;
+  /** The value as it is written, without comment; `''` when it takes several lines. */
+  readonly written: string;
 }
 
 /**
@@ -37,10 +39,15 @@ export function locateKeys(toml: string): KeyLine[] {
     } else {
       const statement = toml.slice(position, endOfLine(toml, position));
       const [key = '', ...rest] = readPath(statement);
+      const { end, valueEnd } = endOfStatement(toml, position);
+      const value = toml
+        .slice(position, valueEnd)
+        .replace(/^(?:[^="']|"(?:[^"\\]|\\.)*"|'[^']*')*=/, '')
+        .trim();
+      const place = { line, written: value.includes('\n') ? '' : value };
       // `section.key = value` at top level is flattened like a key below `[section]`.
-      if (section === '' && rest.length > 0) keys.push({ section: key, key: rest[0] ?? '', line });
-      else keys.push({ section, key, line });
-      const end = endOfStatement(toml, position);
+      if (section === '' && rest.length > 0) keys.push({ section: key, key: rest[0] ?? '', ...place });
+      else keys.push({ section, key, ...place });
       line += toml.slice(position, end).split('\n').length - 1;
       position = end;
     }
@@ -59,26 +66,24 @@ function readPath(text: string): string[] {
   return parts;
 }
 
-/** Position behind the value that starts in this line; the value may be an array or a string of several lines. */
-function endOfStatement(toml: string, start: number): number {
+/** End of the statement that starts here, and of its value; the value may be an array or a string of several lines. */
+function endOfStatement(toml: string, start: number): { end: number; valueEnd: number } {
   let depth = 0;
   let position = start;
+  let valueEnd = start;
   while (position < toml.length) {
     const char = toml[position];
-    if (char === '\n' && depth === 0) return position;
-    if (char === '"' || char === "'") {
-      position = endOfString(toml, position);
-      continue;
-    }
+    if (char === '\n' && depth === 0) break;
     if (char === '#') {
       position = endOfLine(toml, position);
       continue;
     }
     if (char === '[' || char === '{') depth++;
     if (char === ']' || char === '}') depth--;
-    position++;
+    position = char === '"' || char === "'" ? endOfString(toml, position) : position + 1;
+    valueEnd = position;
   }
-  return position;
+  return { end: position, valueEnd };
 }
 
 function endOfString(toml: string, start: number): number {

@@ -1,9 +1,10 @@
-import type { timestepSamplings, weightingSchemes } from './options/optimization.ts';
+import type { qinglongPresets, timestepSamplings, weightingSchemes } from './options/optimization.ts';
 import type { wanTasks } from './options/model.ts';
 import type { PlainValue } from './python-value.ts';
 
 export type WanTask = (typeof wanTasks)[number];
 export type TimestepSampling = (typeof timestepSamplings)[number];
+export type QinglongPreset = (typeof qinglongPresets)[number];
 export type WeightingScheme = (typeof weightingSchemes)[number];
 export type SavePrecision = 'fp32' | 'fp16' | 'bf16';
 
@@ -59,6 +60,8 @@ export interface TrainConfig {
   readonly lrSchedulerArgs: Readonly<Record<string, PlainValue>>;
 
   readonly timestepSampling: TimestepSampling;
+  /** Mixing shares of the `qinglong_*` samplers. */
+  readonly qinglongPreset: QinglongPreset;
   readonly discreteFlowShift: number;
   readonly sigmoidScale: number;
   readonly weightingScheme: WeightingScheme;

@@ -18,7 +18,7 @@ interface GoldenScript {
 }
 
 /** Options that are ours, not the original's. */
-const ours = ['model_config'];
+const ours = ['model_config', 'qinglong_preset'];
 
 /** The original's command line reads 900, its file also 0.9: a float reads both. */
 const widened: Record<string, string> = { timestep_boundary: 'float' };

@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein';
 
 /**
  * The known name a user most likely meant: the only one that starts with what was written, else the one with the fewest
- * edits, if these are at most a third of the name. Dashes and case do not count.
+ * edits, if these are few for its length. Dashes and case do not count.
  */
 export function nearestName(written: string, known: Iterable<string>): string | undefined {
   const plain = normalise(written);
@@ -11,7 +11,8 @@ export function nearestName(written: string, known: Iterable<string>): string | 
   const completions = names.filter((name) => normalise(name).startsWith(plain));
   if (completions.length === 1) return completions[0];
   let best: string | undefined;
-  let fewest = Math.max(1, Math.floor(plain.length / 3)) + 1;
+  const allowed = plain.length < 4 ? 1 : Math.max(2, Math.floor(plain.length / 3));
+  let fewest = allowed + 1;
   for (const name of names) {
     const edits = distance(plain, normalise(name));
     if (edits < fewest) [best, fewest] = [name, edits];

@@ -17,7 +17,8 @@ export const timestepSamplings = [
 
 export const weightingSchemes = ['logit_normal', 'mode', 'cosmap', 'sigma_sqrt', 'none'] as const;
 
-const laterSampler = 'this sampler is not in this release';
+/** Mixing shares of the qinglong samplers: those of their description, or those of musubi-tuner 0.3.4. */
+export const qinglongPresets = ['80-7.5-12.5', 'musubi-0.3.4'] as const;
 
 export const optimizationOptions: readonly OptionSpec[] = [
   {
@@ -137,13 +138,17 @@ export const optimizationOptions: readonly OptionSpec[] = [
     type: 'string',
     default: 'sigma',
     choices: timestepSamplings,
-    refusedChoices: Object.fromEntries(
-      timestepSamplings
-        .filter((name) => !['sigma', 'uniform', 'sigmoid', 'shift'].includes(name))
-        .map((name) => [name, laterSampler]),
-    ),
     group: 'timesteps',
     help: 'Distribution from which timesteps are drawn.',
+    support: works,
+  },
+  {
+    name: 'qinglong_preset',
+    type: 'string',
+    default: '80-7.5-12.5',
+    choices: qinglongPresets,
+    group: 'timesteps',
+    help: 'Mixing shares of timestep_sampling = qinglong_flux and qinglong_qwen.',
     support: works,
   },
   {
@@ -152,7 +157,7 @@ export const optimizationOptions: readonly OptionSpec[] = [
     default: { float: 1 },
     range: { above: 0 },
     group: 'timesteps',
-    help: 'Shift towards noise for timestep_sampling = shift.',
+    help: 'Shift towards noise of timestep_sampling = shift.',
     support: works,
   },
   {
@@ -177,16 +182,16 @@ export const optimizationOptions: readonly OptionSpec[] = [
     type: 'float',
     default: { float: 0 },
     group: 'timesteps',
-    help: 'Mean of the normal distribution for logit_normal.',
+    help: 'Mean of the normal distribution for logit_normal and logsnr.',
     support: works,
   },
   {
     name: 'logit_std',
     type: 'float',
     default: { float: 1 },
-    range: { above: 0 },
+    range: { min: 0 },
     group: 'timesteps',
-    help: 'Standard deviation of the normal distribution for logit_normal.',
+    help: 'Standard deviation of the normal distribution for logit_normal and logsnr.',
     support: works,
   },
   {

@@ -290,7 +290,15 @@ export const trainingOptions: readonly OptionSpec[] = [
     help: 'Name of the run in wandb.',
     support: logs,
   },
-  { name: 'wandb_api_key', type: 'string', default: null, group: 'logging', help: 'Key for wandb.', support: logs },
+  {
+    name: 'wandb_api_key',
+    type: 'string',
+    default: null,
+    isSecret: true,
+    group: 'logging',
+    help: 'Key for wandb.',
+    support: logs,
+  },
 
   {
     name: 'sample_prompts',
@@ -353,6 +361,7 @@ export const trainingOptions: readonly OptionSpec[] = [
     name: 'huggingface_token',
     type: 'string',
     default: null,
+    isSecret: true,
     group: 'upload',
     help: 'Token for that repository.',
     support: upload,

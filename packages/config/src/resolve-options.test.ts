@@ -1,0 +1,345 @@
+import { describe, expect, test } from 'vitest';
+
+import { findCommand, optionsOf } from './commands.ts';
+import { ConfigError } from './errors.ts';
+import type { OptionSpec } from './option-spec.ts';
+import { resolveOptions, type ResolvedOptions } from './resolve-options.ts';
+import { countSteps, type TrainConfig } from './train-config.ts';
+
+const minimal = {
+  dataset_config: 'dataset.toml',
+  dit: 'dit.safetensors',
+  network_module: 'networks.lora_wan',
+  optimizer_type: 'AdamW',
+  output_dir: 'out',
+  output_name: 'my_lora',
+};
+const minimalArgv = Object.entries(minimal).flatMap(([name, value]) => [`--${name}`, value]);
+const minimalToml = Object.entries(minimal)
+  .map(([name, value]) => `${name} = "${value}"`)
+  .join('\n');
+
+function resolve(argv: string[], files: Record<string, string> = {}): Promise<ResolvedOptions> {
+  return resolveOptions({
+    command: 'train',
+    argv,
+    readText: async (path) => {
+      const text = files[path];
+      if (text === undefined) throw Object.assign(new Error(`no such file: ${path}`), { code: 'ENOENT' });
+      return text;
+    },
+  });
+}
+
+async function failure(argv: string[], files?: Record<string, string>): Promise<ConfigError> {
+  const caught: unknown = await resolve(argv, files).catch((error: unknown) => error);
+  if (!(caught instanceof ConfigError)) throw new Error(`expected a ConfigError, got ${String(caught)}`);
+  return caught;
+}
+
+async function message(argv: string[], toml?: string): Promise<string> {
+  const file = toml === undefined ? [] : ['--config_file', 'c.toml'];
+  return (await failure([...file, ...argv], { 'c.toml': `${minimalToml}\n${toml}` })).message;
+}
+
+function example({ type }: OptionSpec): string[] {
+  if (type === 'bool') return [];
+  return type === 'string' || type === 'path' ? ['other'] : ['3'];
+}
+
+const command = findCommand('train');
+const specs = command ? optionsOf(command) : [];
+
+describe('every option that works', () => {
+  const values: Record<string, string[]> = {
+    config_file: [],
+    task: ['t2v-A14B'],
+    model_config: ['{"num_heads": 12}'],
+    network_module: [],
+    network_args: ["exclude_patterns=[r'.*']"],
+    optimizer_args: ['weight_decay=0.5'],
+    lr_scheduler_args: ['a=1'],
+    base_weights: ['a.safetensors'],
+    base_weights_multiplier: ['0.5', '--base_weights', 'a.safetensors'],
+    dim_from_weights: ['--network_weights', 'a.safetensors'],
+    lr_scheduler_min_lr_ratio: ['0.5'],
+    save_precision: ['bf16'],
+    timestep_sampling: ['shift'],
+    qinglong_preset: ['musubi-0.3.4'],
+    weighting_scheme: ['mode'],
+    metadata_reso: ['640,384'],
+  };
+  const fieldOf: Record<string, string> = { network_args: 'excludePatterns', base_weights_multiplier: 'baseWeights' };
+  const working = specs.filter(({ name, support }) => support.state === 'works' && values[name]?.length !== 0);
+
+  test.each(working.map((spec): [string, OptionSpec] => [spec.name, spec]))(
+    '%s changes its field',
+    async (name, spec) => {
+      const others = name === 'base_weights_multiplier' ? ['--base_weights', 'a.safetensors'] : [];
+      const before = await resolve([...minimalArgv, ...others]);
+      const after = await resolve([...minimalArgv, ...others, `--${name}`, ...(values[name] ?? example(spec))]);
+
+      const field = fieldOf[name] ?? name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+      expect(before.config).toHaveProperty(field);
+      expect(after.config[field as keyof TrainConfig]).not.toEqual(before.config[field as keyof TrainConfig]);
+      expect(after.config.metadataText[name]).not.toBe(before.config.metadataText[name]);
+      expect(after.origins.get(name)).toEqual({ source: 'command line' });
+    },
+  );
+});
+
+describe('every option that is refused', () => {
+  const refused = specs.filter(({ support }) => support.state === 'refused');
+
+  test.each(refused.map((spec): [string, OptionSpec] => [spec.name, spec]))(
+    '%s is refused by name',
+    async (name, spec) => {
+      const value = spec.type === 'bool' ? [] : [spec.choices?.[0] ?? '7'];
+      const error = await failure([...minimalArgv, `--${name}`, ...value]);
+      expect(error).toMatchObject({ code: 'NOT_IN_THIS_RELEASE', option: name, remedy: `Remove ${name}.` });
+    },
+  );
+});
+
+describe('every option that is accepted without effect', () => {
+  const accepted = specs.filter(({ support }) => support.state === 'accepted');
+
+  test.each(accepted.map((spec): [string, OptionSpec] => [spec.name, spec]))('%s is answered', async (name, spec) => {
+    const value =
+      spec.type === 'bool' ? [] : [spec.choices?.find((choice) => choice !== spec.default && choice !== 'no') ?? '7'];
+    const { answers } = await resolve([...minimalArgv, `--${name}`, ...value]);
+    expect(answers).toEqual([expect.stringMatching(new RegExp(`^${name}: .+`))]);
+  });
+
+  test('options with the same answer share a line', async () => {
+    const { answers } = await resolve([...minimalArgv, '--sdpa', '--xformers', '--mixed_precision', 'no']);
+    expect(answers).toEqual([
+      'sdpa, xformers: attention is part of the model graph and always exact; no library is chosen',
+    ]);
+  });
+});
+
+describe('values', () => {
+  test('keep whole numbers whole and floats floats in the metadata', async () => {
+    const toml = `${minimalToml}\nnetwork_alpha = 2\nlearning_rate = "1e-5"\nmax_grad_norm = 1.0`;
+    const { config } = await resolve(['--config_file', 'c'], { 'c.toml': toml });
+    expect(config.metadataText).toMatchObject({
+      network_alpha: '2',
+      learning_rate: '1e-05',
+      max_grad_norm: '1.0',
+      seed: 'None',
+    });
+    expect(config).toMatchObject({ networkAlpha: 2, learningRate: 1e-5, maxGradNorm: 1 });
+
+    const typed = await resolve(['--config_file', 'c', '--network_alpha', '2'], { 'c.toml': toml });
+    expect(typed.config.metadataText['network_alpha']).toBe('2.0');
+    const absent = await resolve(minimalArgv);
+    expect(absent.config.metadataText['network_alpha']).toBe('1');
+  });
+
+  test('tell where they come from', async () => {
+    const toml = `${minimalToml}\n[a]\nseed = 1\n\nnetwork_dim = 8\n`;
+    const { origins, config } = await resolve(['--config_file', 'c.toml', '--seed', '2'], { 'c.toml': toml });
+    expect(config).toMatchObject({ seed: 2, networkDim: 8 });
+    expect(origins.get('seed')).toEqual({ source: 'command line' });
+    expect(origins.get('network_dim')).toEqual({ source: 'file', file: 'c.toml', section: 'a', line: 10 });
+    expect(origins.get('learning_rate')).toEqual({ source: 'default' });
+  });
+
+  test.each<[string, string, object, number]>([
+    ['lr_warmup_steps = 20', '20', { steps: 20 }, 20],
+    ['lr_warmup_steps = 0.15', '0.15', { share: 0.15 }, 15],
+    ['lr_warmup_steps = "10%"', '0.1', { share: 0.1 }, 10],
+    ['lr_warmup_steps = "100%"', '1.0', { share: 1 }, 100],
+    ['lr_warmup_steps = 4.0', '4', { steps: 4 }, 4],
+    ['lr_warmup_steps = 0', '0', { steps: 0 }, 0],
+    ['lr_warmup_steps = 0.0', '0.0', { steps: 0 }, 0],
+  ])('%s', async (line, text, count, steps) => {
+    const { config } = await resolve(['--config_file', 'c'], { 'c.toml': `${minimalToml}\n${line}` });
+    expect(config.lrWarmupSteps).toEqual(count);
+    expect(countSteps(config.lrWarmupSteps, 100)).toBe(steps);
+    expect(config.metadataText['lr_warmup_steps']).toBe(text);
+  });
+
+  test('read key=value arguments', async () => {
+    const { config } = await resolve([
+      ...minimalArgv,
+      '--optimizer_args',
+      'weight_decay=0.1',
+      'betas=0.9,0.95',
+      'fused=True',
+      '--network_args',
+      "exclude_patterns=[r'.*ffn.*']",
+      "include_patterns=['.*\\.0']",
+      '--base_weights',
+      'a.safetensors',
+      'b.safetensors',
+      '--base_weights_multiplier',
+      '0.5',
+    ]);
+    expect(config.optimizerArgs).toEqual({ weight_decay: 0.1, betas: [0.9, 0.95], fused: true });
+    expect(config.metadataText['optimizer_args']).toBe('weight_decay=0.1,betas=(0.9, 0.95),fused=True');
+    expect(config.networkArgs).toEqual({ exclude_patterns: "[r'.*ffn.*']", include_patterns: "['.*\\.0']" });
+    expect(config.excludePatterns).toEqual(['.*ffn.*']);
+    expect(config.includePatterns).toEqual(['.*\\.0']);
+    expect(config.baseWeights).toEqual([
+      { path: 'a.safetensors', multiplier: 0.5 },
+      { path: 'b.safetensors', multiplier: 1 },
+    ]);
+  });
+
+  test('read model_config from a file or as JSON', async () => {
+    const inline = await resolve([...minimalArgv, '--model_config', '{"num_heads": 2}']);
+    const file = await resolve([...minimalArgv, '--model_config', 'm.json'], { 'm.json': '\uFEFF{"num_heads": 2}' });
+    expect([inline.config.modelConfig, file.config.modelConfig]).toEqual([{ num_heads: 2 }, { num_heads: 2 }]);
+  });
+
+  test.each([
+    ['float', 'fp32'],
+    ['fp32', 'fp32'],
+    ['fp16', 'fp16'],
+    ['bf16', 'bf16'],
+  ])('save_precision %s is %s', async (written, precision) => {
+    expect((await resolve([...minimalArgv, '--save_precision', written])).config.savePrecision).toBe(precision);
+  });
+});
+
+describe('commands', () => {
+  test.each([
+    'train',
+    'wan_train_network',
+    'wan_train_network.py',
+    'src/musubi_tuner/wan_train_network.py',
+    'C:\\m\\wan_train_network.py',
+  ])('%s trains', async (written) => {
+    const resolved = await resolveOptions({ command: written, argv: minimalArgv, readText: () => '' });
+    expect(resolved.command.name).toBe('train');
+  });
+
+  test.each([
+    ['fpack_train_network.py', 'NOT_IN_THIS_RELEASE', undefined],
+    ['trian', 'UNKNOWN_COMMAND', 'train'],
+    ['bake', 'UNKNOWN_COMMAND', undefined],
+  ])('%s is refused', async (written, code, nearest) => {
+    const error: unknown = await resolveOptions({ command: written, argv: [], readText: () => '' }).catch(
+      (caught: unknown) => caught,
+    );
+    expect(error).toMatchObject({ name: 'ConfigError', code, nearest });
+  });
+});
+
+describe('mistakes', () => {
+  test('are reported together, each with its place and remedy', async () => {
+    const error = await failure(['--config_file', 'config', '--learning_rat', '1e-4', '--blocks', '--seed=abc'], {
+      'config.toml':
+        '[model]\ntask = "t2v-1.3b"\nfp8_base = true\n[optimizer]\noptimizer-type = "AdamW"\nlearning_rate = true\n',
+    });
+    expect(error.message).toMatchInlineSnapshot(`
+      "--learning_rat is not an option of train. Did you mean "--learning_rate"?
+      --blocks is not an option of train. Did you mean "--blocks_to_swap"?
+      config.toml, line 2: task = "t2v-1.3b": expected one of t2v-14B, t2v-1.3B, i2v-14B, t2i-14B, flf2v-14B, t2v-1.3B-FC, t2v-14B-FC, i2v-14B-FC, i2v-A14B, t2v-A14B. Did you mean "t2v-1.3B"?
+      config.toml, line 5: optimizer-type in [optimizer] is not an option of train. Did you mean "optimizer_type"?
+      config.toml, line 6: learning_rate = true: expected a number. Correct or remove it; the default is 2e-06.
+      --seed abc: expected a whole number. Correct or remove it.
+      config.toml, line 3: fp8_base = true: 8-bit base weights are not in this release; the base stays in the type of its checkpoint, read from the file when needed. Remove fp8_base.
+      dataset_config is missing. Write dataset_config = "dataset.toml".
+      dit is missing. Write dit = "wan2.1_t2v_1.3B_bf16.safetensors", the file of the transformer.
+      network_module is missing. Write network_module = "networks.lora_wan".
+      optimizer_type is missing. Write optimizer_type = "AdamW".
+      output_dir is missing. Write output_dir = "output".
+      output_name is missing. Write output_name = "my_lora"."
+    `);
+    expect(error.code).toBe('CONFIG_PROBLEMS');
+    expect(error.problems[2]).toMatchObject({
+      option: 'task',
+      file: 'config.toml',
+      section: 'model',
+      line: 2,
+      nearest: 't2v-1.3B',
+    });
+  });
+
+  test.each([
+    ['lr_warmup_steps = 2.5'],
+    ['lr_warmup_steps = -3'],
+    ['seed = -1'],
+    ['seed = 4294967296'],
+    ['max_train_steps = 100.0'],
+    ['max_train_steps = "100"'],
+    ['learning_rate = 0'],
+    ['learning_rate = inf'],
+    ['learning_rate = "fast"'],
+    ['learning_rate = 1979-05-27'],
+    ['metadata_title = 7'],
+    ['sdpa = "True" # on'],
+    ['sdpa = 1'],
+    ['network_dim = "abc"'],
+    ['optimizer_args = [\n  "a=(1", # open\n]'],
+    ['network_args = "a=1"'],
+    ['network_args = [1]'],
+    ['network_args = ["loraplus_lr_ratio=4"]'],
+    ['network_args = ["exclude_pattern=[]"]'],
+    ['network_args = ["exclude_patterns=.*"]'],
+    ['network_args = ["exclude_patterns=[1]"]'],
+    ['optimizer_args = ["foo=bar"]'],
+    ['optimizer_args = ["foo"]'],
+    ['optimizer_args = ["a=1", "a=2"]'],
+    ['base_weights_multiplier = [1]'],
+    ['min_timestep = 900\nmax_timestep = 100'],
+    ['metadata_reso = "640x384"'],
+    ['model_config = "[1]"'],
+    ['model_config = "absent.json"'],
+    ['dim_from_weights = true'],
+    ['task = "i2v-A14B"'],
+    ['timestep_sampling = "logsnrr"'],
+    ['f1 = true'],
+    ['[x]\n[x.network]\nnetwork_dim = 1'],
+    ['[x]\nseed = 1\n[y]\nseed = 2'],
+    ['seed = '],
+    [String.raw`vae = "C:\models\vae.safetensors"`],
+  ])('%j', async (toml) => {
+    expect(await message([], toml)).toMatchSnapshot();
+  });
+
+  test.each([
+    [['--network_al', '3']],
+    [['--network_module', 'networks.loha']],
+    [['--output_name', 'a/b']],
+    [['--base_weights_multiplier', '1', 'x']],
+    [['--f1']],
+    [['--learning_rate', 'nan']],
+    [['--network_dim', '0']],
+  ])('%j', async (argv) => {
+    expect(await message([...minimalArgv, ...argv])).toMatchSnapshot();
+  });
+
+  test('do not show secrets', async () => {
+    expect(await message([...minimalArgv, '--huggingface_token', 'hf_secret'])).not.toContain('hf_secret');
+    expect(await message([], 'wandb_api_key = "secret"')).not.toContain('secret');
+  });
+
+  test('say what is wrong with JSON', async () => {
+    const error = await failure([...minimalArgv, '--model_config', '{1}']);
+    expect(error).toMatchObject({ code: 'BAD_VALUE', option: 'model_config', value: '{1}' });
+    expect(error.message).toContain('--model_config {1}: not valid JSON: ');
+  });
+
+  test('names a configuration file that is not there', async () => {
+    const error = await failure(['--config_file', 'sub/my']);
+    expect(error).toMatchObject({ code: 'CONFIG_FILE_NOT_FOUND', file: 'sub/my.toml', option: 'config_file' });
+    expect(error.message).toContain('sub/my.toml does not exist');
+  });
+
+  test('keeps the cause of a file that cannot be read', async () => {
+    const cause = new Error('permission denied');
+    const request = { command: 'train', argv: ['--config_file', 'c'], readText: () => Promise.reject(cause) };
+    await expect(resolveOptions(request)).rejects.toMatchObject({ code: 'CONFIG_FILE_UNREADABLE', cause });
+  });
+
+  test('says once that a file names a configuration file', async () => {
+    const { answers } = await resolve(['--config_file', 'c'], {
+      'c.toml': `${minimalToml}\nconfig_file = "other.toml"`,
+    });
+    expect(answers).toEqual(['config_file inside a configuration file is ignored: one file is read']);
+  });
+});

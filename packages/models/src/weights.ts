@@ -1,0 +1,139 @@
+import type { ParameterSource } from '@musubi/onnx-graph';
+import type { TensorInfo, TensorStore } from '@musubi/safetensors';
+
+import { fromSafetensors } from '@musubi/onnx-graph';
+
+import type { Architecture, ConfigHints, Parameter } from './architecture.ts';
+
+import { ModelError } from './errors.ts';
+import { nearest } from './nearest.ts';
+
+/** A checkpoint whose tensors are known to be exactly those of a model. */
+export interface ResolvedWeights<Config> {
+  readonly config: Config;
+  /** By the model's names, in the order of the model. */
+  readonly weights: ReadonlyMap<string, TensorInfo>;
+  /**
+   * The weights as initializers that point into the checkpoint.
+   *
+   * @param locate maps a file of the checkpoint to its location relative to the folder of external data
+   */
+  source(locate: (file: string) => string): ParameterSource;
+}
+
+/** Repackaged files have it before their keys. */
+const prefix = 'model.diffusion_model.';
+
+/**
+ * Takes a checkpoint for a model: strips the prefix, infers the configuration, and checks that names, shapes and dtypes
+ * are those of the model, no more and no less.
+ *
+ * @param store of the checkpoint; only names, shapes and places are read
+ * @throws {ModelError} `KEY_MISMATCH` with the list, `DUPLICATE_KEY`, `UNSUPPORTED_DTYPE`, and what `inferConfig` throws
+ */
+export function resolveWeights<Config>(
+  store: Pick<TensorStore, 'tensors' | 'metadata'>,
+  architecture: Architecture<Config>,
+  hints: ConfigHints = {},
+): ResolvedWeights<Config> {
+  const found = stripPrefix(store.tensors);
+  checkDtypes(found);
+  const config = architecture.inferConfig(found, { metadata: store.metadata, ...hints });
+  const parameters = architecture.parameters(config);
+  checkKeys(architecture, parameters, found);
+
+  const weights = new Map(parameters.flatMap(({ name }) => pair(name, found.get(name))));
+  return {
+    config,
+    weights,
+    source: (locate) => (name) => {
+      const info = weights.get(name);
+      const dtype = info && fromSafetensors(info.dtype);
+      if (!info || !dtype) return undefined;
+      const external = { location: locate(info.source), offset: info.offset, length: info.byteLength };
+      return { dtype, shape: info.shape, external };
+    },
+  };
+}
+
+const pair = <T>(name: string, value: T | undefined): [string, T][] => (value === undefined ? [] : [[name, value]]);
+
+function stripPrefix(tensors: ReadonlyMap<string, TensorInfo>): Map<string, TensorInfo> {
+  const stripped = new Map<string, TensorInfo>();
+  for (const [key, info] of tensors) {
+    const name = key.startsWith(prefix) ? key.slice(prefix.length) : key;
+    if (stripped.has(name)) {
+      throw new ModelError(
+        'DUPLICATE_KEY',
+        `The checkpoint has both "${name}" and "${prefix}${name}".`,
+        'Give a file that has each weight once.',
+        { subject: name },
+      );
+    }
+    stripped.set(name, info);
+  }
+  return stripped;
+}
+
+const supportedDtypes: ReadonlySet<string> = new Set(['F32', 'F16', 'BF16']);
+const scaleKey = /(?:\.(?:scale_weight|weight_scale|scale_input|input_scale|comfy_quant)|^scaled_fp8)$/;
+
+function checkDtypes(weights: ReadonlyMap<string, TensorInfo>): void {
+  for (const [name, { dtype, source }] of weights) {
+    if (dtype.startsWith('F8') || scaleKey.test(name)) {
+      throw new ModelError(
+        'UNSUPPORTED_DTYPE',
+        `${source} is an FP8 checkpoint ("${name}" is ${dtype}); FP8 files are not in this release.`,
+        'Give the bfloat16 or float16 file of the same model.',
+        { subject: name, value: dtype },
+      );
+    }
+    if (!supportedDtypes.has(dtype)) {
+      throw new ModelError(
+        'UNSUPPORTED_DTYPE',
+        `"${name}" in ${source} is ${dtype}; expected BF16, F16 or F32.`,
+        'Give the bfloat16, float16 or float32 file of the model.',
+        { subject: name, value: dtype },
+      );
+    }
+  }
+}
+
+function checkKeys(
+  { longName }: Pick<Architecture, 'longName'>,
+  parameters: readonly Parameter[],
+  found: ReadonlyMap<string, TensorInfo>,
+): void {
+  const expected = new Map(parameters.map((p) => [p.name, p]));
+  const missing = parameters.map((p) => p.name).filter((name) => !found.has(name));
+  const unexpected = [...found.keys()].filter((name) => !expected.has(name));
+  const misshapen = parameters.flatMap(({ name, shape }) => {
+    const actual = found.get(name)?.shape;
+    if (!actual || actual.join() === shape.join()) return [];
+    return [`${name} (found [${actual.join(', ')}], expected [${shape.join(', ')}])`];
+  });
+  if (missing.length + unexpected.length + misshapen.length === 0) return;
+
+  const similar = unexpected.slice(0, listed).map((name) => {
+    const meant = nearest(name, missing);
+    return meant === undefined ? name : `${name} (nearest: ${meant})`;
+  });
+  throw new ModelError(
+    'KEY_MISMATCH',
+    `The checkpoint's tensors are not those of the ${longName} model its shapes imply.` +
+      list('missing', missing) +
+      list('unexpected', [...similar, ...unexpected.slice(listed)]) +
+      list('of another shape', misshapen),
+    'Give the complete file (or any of its shards) of a supported model.',
+    { missing, unexpected, misshapen },
+  );
+}
+
+/** Names a message shows of each kind; the error's facts have all. */
+const listed = 8;
+
+function list(kind: string, names: readonly string[]): string {
+  if (names.length === 0) return '';
+  const more = names.length > listed ? `, and ${names.length - listed} more` : '';
+  return `\n  ${names.length} ${kind}: ${names.slice(0, listed).join(', ')}${more}.\n`;
+}
