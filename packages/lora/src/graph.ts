@@ -64,7 +64,7 @@ function branch(x: Value, { name, rank, scale, stored }: GraphAdapter, weight: V
   };
   const down = factor(downKey(name), [rank, inFeatures], stored?.down);
   const up = factor(upKey(name), [outFeatures, rank], stored?.up);
-  return matmul(mul(matmul(x, mT(down)), scale), mT(up));
+  return x.graph.within('lora', () => matmul(mul(matmul(x, mT(down)), scale), mT(up)));
 }
 
 /** The weight `W` of a node `x·Wᵀ`, seen through the Cast of 16-bit weights. */

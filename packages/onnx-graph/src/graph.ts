@@ -66,6 +66,7 @@ export class Graph {
   /** Free text written into the model file (`metadata_props`). */
   readonly metadata: Record<string, string> = {};
   #names = new Set<string>();
+  #reserved = new Set<string>();
   #counters = new Map<string, number>();
   #constants = new Map<string, Value>();
   #scope = '';
@@ -164,6 +165,11 @@ export class Graph {
     this.outputs.push({ name, value });
   }
 
+  /** Keeps names from being chosen for unnamed nodes, for nodes that will be added under these names later. */
+  reserve(names: Iterable<string>): void {
+    for (const name of names) this.#reserved.add(name);
+  }
+
   /** The value of that name, whatever its kind. */
   find(name: string): Value | undefined {
     return (
@@ -185,7 +191,8 @@ export class Graph {
     for (;;) {
       const n = (this.#counters.get(stem) ?? 0) + 1;
       this.#counters.set(stem, n);
-      if (!this.#names.has(`${stem}_${n}`)) return `${stem}_${n}`;
+      const name = `${stem}_${n}`;
+      if (!this.#names.has(name) && !this.#reserved.has(name)) return name;
     }
   }
 }

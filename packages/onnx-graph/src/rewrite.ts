@@ -22,6 +22,7 @@ export function rewriteGraph(source: Graph, visit: Visit = () => undefined): { g
   const target = new Graph(source.name);
   const mapped = new Map<Value, Value>();
   Object.assign(target.metadata, source.metadata);
+  target.reserve(source.nodes.flatMap((n) => [n.name, ...n.outputs.map((v) => v.name)]));
   for (const input of source.inputs) mapped.set(input, target.input(input.name, input.dtype, input.shape));
 
   const map = (value: Value): Value => {
