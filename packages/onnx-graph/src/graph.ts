@@ -50,6 +50,9 @@ export interface TensorType {
   readonly shape: Shape;
 }
 
+/** Begins the names of constants that were not given one. */
+export const constantStem = 'const/';
+
 /** Larger tensors belong into a file: protobuf would hold them in memory several times. */
 export const inlineLimitBytes = 1024;
 
@@ -108,7 +111,7 @@ export class Graph {
     const key = `${data.dtype}|${data.shape.join(',')}|${Array.from(data.data as Float32Array, keyOf).join(',')}`;
     const known = name === undefined ? this.#constants.get(key) : undefined;
     if (known) return known;
-    const label = name ?? this.#fresh(`const/${data.dtype}`);
+    const label = name ?? this.#fresh(`${constantStem}${data.dtype}`);
     if (bytes > inlineLimitBytes) {
       throw new GraphError(
         'INLINE_TOO_LARGE',

@@ -1,7 +1,7 @@
 import type { Node, Value } from './graph.ts';
 
 import { GraphError } from './errors.ts';
-import { Graph } from './graph.ts';
+import { Graph, constantStem } from './graph.ts';
 
 /** What a rewriting step sees of the graph it reads and the one it writes. */
 export interface Rewriter {
@@ -31,8 +31,9 @@ export function rewriteGraph(source: Graph, visit: Visit = () => undefined): { g
     if (value.kind === 'node' || value.kind === 'input') {
       throw new GraphError('UNKNOWN_VALUE', value.name, 'it has not been copied.', 'Is it of the source graph?');
     }
+    // Constants that the builder named are shared with equal ones of the target.
     const copy = value.data
-      ? target.constant(value.data, value.name)
+      ? target.constant(value.data, value.name.startsWith(constantStem) ? undefined : value.name)
       : target.external(value.name, value.dtype, value.shape.map(Number), externalOf(value));
     mapped.set(value, copy);
     return copy;
