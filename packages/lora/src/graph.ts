@@ -64,8 +64,10 @@ function branch(x: Value, { name, rank, scale, stored }: GraphAdapter, weight: V
   };
   const down = factor(downKey(name), [rank, inFeatures], stored?.down);
   const up = factor(upKey(name), [outFeatures, rank], stored?.up);
-  return x.graph.within('lora', () => matmul(mul(matmul(x, mT(down)), scale), mT(up)));
+  return x.graph.within('lora', () => matmul(scaled(matmul(x, mT(down)), scale), mT(up)));
 }
+
+const scaled = (x: Value, factor: number): Value => (factor === 1 ? x : mul(x, factor));
 
 /** The weight `W` of a node `x·Wᵀ`, seen through the Cast of 16-bit weights. */
 function linearWeight(node: Node): Value | undefined {

@@ -1,25 +1,29 @@
 import type { Graph, Node, Value } from '../graph.ts';
 
-import { consumersOf, rewriteGraph } from '../rewrite.ts';
+import { type Rewriter, consumersOf, rewriteGraph } from '../rewrite.ts';
 
 /**
- * Lets products read transposed operands in place: `A·Bᵀ` becomes one `FusedMatMul` (com.microsoft; CPU and CUDA), and a
- * constant factor on a product's operand becomes its `alpha`.
+ * Lets products read transposed operands in place and take factors as `alpha`, as `FusedMatMul` (com.microsoft; CPU and
+ * CUDA):
+ *
+ *     A·Bᵀ           without a transpose
+ *     (A·B)ᵀ         as Bᵀ·Aᵀ, without a transpose
+ *     (c·A)·B, c·(A·B)  with alpha = c
  */
 export function fuseProducts(graph: Graph): Graph {
   const consumers = consumersOf(graph);
-  return rewriteGraph(graph, (node, { target, map }) => {
-    if (node.op !== 'MatMul') return undefined;
-    const [left, right] = node.inputs.map((v) => (v ? absorb(v, consumers) : undefined));
-    if (!left || !right) return undefined;
-    const alpha = left.factor * right.factor;
-    if (!left.transposed && !right.transposed && alpha === 1) return undefined;
-    return target.node(
-      'FusedMatMul',
-      [map(left.value), map(right.value)],
-      { transA: left.transposed ? 1 : 0, transB: right.transposed ? 1 : 0, alpha },
-      { name: node.name, outputNames: [node.outputs[0]?.name ?? node.name] },
-    );
+  const outputs = new Set(graph.outputs.map((o) => o.value));
+  const inner = (value: Value) => !outputs.has(value) && consumers(value).length === 1;
+
+  return rewriteGraph(graph, (node, rewriter) => {
+    const product = productOf(node, inner);
+    if (!product) return undefined;
+    const left = absorb(product.left, inner);
+    const right = absorb(product.right, inner);
+    const alpha = product.factor * left.factor * right.factor;
+    if (node.op === 'MatMul' && !left.transposed && !right.transposed && alpha === 1) return undefined;
+    const operands = product.transposed ? [flip(right), flip(left)] : [left, right];
+    return emit(node, operands, alpha, rewriter);
   }).graph;
 }
 
@@ -29,24 +33,56 @@ interface Operand {
   readonly factor: number;
 }
 
-/** Looks through a transpose of the last two axes and a constant factor, in either order. */
-function absorb(value: Value, consumers: (value: Value) => readonly Node[]): Operand {
-  let operand: Operand = { value, transposed: false, factor: 1 };
-  for (;;) {
-    const node = operand.value.producer;
-    const [inner, other] = node?.inputs ?? [];
-    if (!node || !inner) return operand;
-    if (node.op === 'Transpose' && swapsLastTwo(node)) {
-      operand = { ...operand, value: inner, transposed: !operand.transposed };
-    } else if (node.op === 'Mul' && other && consumers(operand.value).length === 1) {
-      const [x, factor] = [scalarOf(other), scalarOf(inner)];
-      if (x !== undefined) operand = { ...operand, value: inner, factor: operand.factor * x };
-      else if (factor !== undefined) operand = { ...operand, value: other, factor: operand.factor * factor };
-      else return operand;
-    } else {
-      return operand;
+interface Product {
+  readonly left: Value;
+  readonly right: Value;
+  readonly transposed: boolean;
+  readonly factor: number;
+}
+
+const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
+
+function emit(node: Node, operands: readonly Operand[], alpha: number, { target, map }: Rewriter): Value[] {
+  const attributes = { transA: operands[0]?.transposed ? 1 : 0, transB: operands[1]?.transposed ? 1 : 0, alpha };
+  const inputs = operands.map((operand) => map(operand.value));
+  return target.node('FusedMatMul', inputs, attributes, {
+    name: node.name,
+    outputNames: node.outputs.map((v) => v.name),
+  });
+}
+
+/** The product that a node is, alone or as the only use of one: a MatMul, its transpose, or a multiple of it. */
+function productOf(node: Node, inner: (value: Value) => boolean): Product | undefined {
+  const [x, y] = node.inputs;
+  if (!x) return undefined;
+  if (node.op === 'MatMul' && y) return { left: x, right: y, transposed: false, factor: 1 };
+  if (node.op === 'Transpose' && swapsLastTwo(node)) {
+    const product = inner(x) && x.producer ? productOf(x.producer, inner) : undefined;
+    return product && { ...product, transposed: !product.transposed };
+  }
+  if (node.op === 'Mul' && y) {
+    const [factor, value] = scalarOf(y) === undefined ? [scalarOf(x), y] : [scalarOf(y), x];
+    if (factor === undefined || !inner(value) || !value.producer) return undefined;
+    const product = productOf(value.producer, inner);
+    return product && { ...product, factor: product.factor * factor };
+  }
+  return undefined;
+}
+
+/** Looks through a transpose of the last two axes and, where nothing else needs the result, a constant factor. */
+function absorb(value: Value, inner: (value: Value) => boolean): Operand {
+  const node = value.producer;
+  const [x, y] = node?.inputs ?? [];
+  if (!node || !x) return { value, transposed: false, factor: 1 };
+  if (node.op === 'Transpose' && swapsLastTwo(node)) return flip(absorb(x, inner));
+  if (node.op === 'Mul' && y && inner(value)) {
+    const [factor, scaled] = scalarOf(y) === undefined ? [scalarOf(x), y] : [scalarOf(y), x];
+    if (factor !== undefined) {
+      const operand = absorb(scaled, inner);
+      return { ...operand, factor: operand.factor * factor };
     }
   }
+  return { value, transposed: false, factor: 1 };
 }
 
 function swapsLastTwo(node: Node): boolean {
