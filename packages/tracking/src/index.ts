@@ -1,1 +1,11 @@
-export {};
+export { TrackingError } from './errors.ts';
+export { formatDuration, formatProgress } from './format-progress.ts';
+export type { Progress } from './format-progress.ts';
+export { jsonLine } from './json-lines.ts';
+export type { JsonLineValue } from './json-lines.ts';
+export { createLossAverage } from './loss-average.ts';
+export type { LossAverage } from './loss-average.ts';
+export { createStepClock } from './step-clock.ts';
+export type { StepTiming } from './step-clock.ts';
+export { stepLogs } from './step-logs.ts';
+export type { StepLogInput } from './step-logs.ts';

@@ -1,1 +1,4 @@
-export {};
+export { openJsonLog } from './json-log.ts';
+export type { JsonLog } from './json-log.ts';
+export { createTerminalProgress } from './terminal-progress.ts';
+export type { ProgressStream, TerminalProgress, TerminalProgressOptions } from './terminal-progress.ts';
