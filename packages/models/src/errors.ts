@@ -32,7 +32,7 @@ export class ModelError extends Error {
   readonly facts: ModelErrorFacts;
 
   constructor(code: ModelErrorCode, found: string, remedy: string, facts: ModelErrorFacts = {}) {
-    super(`${found} ${remedy}`);
+    super(found + (found.endsWith('\n') ? '' : ' ') + remedy);
     this.code = code;
     this.remedy = remedy;
     this.facts = facts;

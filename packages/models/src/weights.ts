@@ -123,7 +123,8 @@ function checkKeys(
     `The checkpoint's tensors are not those of the ${longName} model its shapes imply.` +
       list('missing', missing) +
       list('unexpected', [...similar, ...unexpected.slice(listed)]) +
-      list('of another shape', misshapen),
+      list('of another shape', misshapen) +
+      '\n',
     'Give the complete file (or any of its shards) of a supported model.',
     { missing, unexpected, misshapen },
   );
@@ -135,5 +136,5 @@ const listed = 8;
 function list(kind: string, names: readonly string[]): string {
   if (names.length === 0) return '';
   const more = names.length > listed ? `, and ${names.length - listed} more` : '';
-  return `\n  ${names.length} ${kind}: ${names.slice(0, listed).join(', ')}${more}.\n`;
+  return `\n  ${names.length} ${kind}: ${names.slice(0, listed).join(', ')}${more}.`;
 }

@@ -70,10 +70,16 @@ describe.each(casesOf('text to video'))('$name', (wanCase) => {
       const expected = await golden.readFloat32(key);
       const ours = modules.get(parseRecorded(key).module) ?? call.noisyLatents;
       const actual = inRecordedLayout(key, ours, golden.tensors.get(key)?.shape ?? []);
-      expect(actual, key).toBeAllClose(expected, { atol: 1e-5 * largest(expected) });
+      expect(actual, key).toBeAllClose(expected, { atol: moduleTolerance(key) * largest(expected) });
     }
   });
 });
+
+/**
+ * Cross-attention averages 512 rows of which most are one padding row: what float32 leaves of it is off by 4e-6 of the
+ * largest value in the original and in ours, against the same in float64.
+ */
+const moduleTolerance = (key: string): number => (key.includes('cross_attn') ? 3e-5 : 1e-5);
 
 /** Scalars are stored in float64. */
 const goldenScalar = (bytes: Uint8Array): number => new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true);
