@@ -60,8 +60,9 @@ function unreadable(file: string, cause: unknown): DatasetError {
 }
 
 function assertFinite(data: Float32Array, file: string, key: string): void {
-  const index = data.findIndex((value) => !Number.isFinite(value));
-  if (index < 0) return;
+  let index = 0;
+  while (index < data.length && Number.isFinite(data[index])) index++;
+  if (index === data.length) return;
   const what = `${file}: element ${index} of ${key} is ${data[index]}; training on it would only give NaN.`;
   const remedy = 'Delete the file and make the cache again, with float32 (--vae_dtype float32 for latents).';
   throw new DatasetError('CACHE_NOT_FINITE', what, remedy, { file, key, value: data[index] });

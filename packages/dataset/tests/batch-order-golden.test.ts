@@ -1,7 +1,7 @@
 import { PythonRandom } from '@musubi/random';
 import { describe, expect, test } from 'vitest';
 
-import { readGoldenJson } from '../../../tests/golden.ts';
+import { hasGolden, isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
 import { type Bucket, createBatchOrder, type OrderedBatch } from '../src/index.ts';
 
 interface Batch {
@@ -22,7 +22,9 @@ interface Golden {
   }[];
 }
 
-const golden = readGoldenJson<Golden>('dataset', 'batch_order.json');
+const golden: Golden = hasGolden('dataset', 'batch_order.json')
+  ? readGoldenJson('dataset', 'batch_order.json')
+  : { python_random: [], orders: [] };
 
 const plain = ({ key, items, timesteps }: OrderedBatch<string>) => ({
   bucket: key,
@@ -61,6 +63,7 @@ test.each(golden.python_random)('dataset seed of --seed $seed', ({ seed, dataset
   expect(new PythonRandom(seed).randint(0, 2 ** 31)).toBe(dataset_seed);
 });
 
-test('every kind of case is there', () => {
+test('every kind of case is there in the default folder', () => {
+  if (!isDefaultGolden) return;
   expect(golden.orders.length).toBeGreaterThan(0);
 });

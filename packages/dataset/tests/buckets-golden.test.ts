@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { readGoldenJson } from '../../../tests/golden.ts';
+import { hasGolden, isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
 import { bucketList, controlBucket, createBucketSelector, resizeGeometry, type Size } from '../src/index.ts';
 
 interface Golden {
@@ -14,7 +14,9 @@ interface Golden {
   control_cases: { size: Size; control_resolution: Size; result: Size }[];
 }
 
-const golden = readGoldenJson<Golden>('dataset', 'buckets.json');
+const golden: Golden = hasGolden('dataset', 'buckets.json')
+  ? readGoldenJson('dataset', 'buckets.json')
+  : { bucket_lists: [], cases: [], control_cases: [] };
 
 test.each(golden.bucket_lists)('buckets of $resolution in steps of $step', ({ resolution, step, buckets }) => {
   expect(bucketList(resolution, step)).toEqual(buckets);
@@ -46,7 +48,8 @@ test.each(golden.control_cases)(
   },
 );
 
-test('every kind of case is there', () => {
+test('every kind of case is there in the default folder', () => {
+  if (!isDefaultGolden) return;
   expect(golden.bucket_lists.length).toBeGreaterThan(0);
   expect(golden.cases.length).toBeGreaterThan(0);
   expect(golden.control_cases.length).toBeGreaterThan(0);

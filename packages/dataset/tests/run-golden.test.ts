@@ -115,7 +115,8 @@ describe.each(runs)('run %s', (name) => {
   });
 });
 
-test.runIf(isDefaultGolden)('a whole run is there', () => {
+test('a whole run is there in the default folder', () => {
+  if (!isDefaultGolden) return;
   expect(runs).toContain('wan_t2v');
 });
 
