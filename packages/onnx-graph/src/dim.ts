@@ -10,6 +10,17 @@ export type Shape = readonly Dim[];
 /** Monomial (symbols sorted and joined by `*`, empty for the constant) to its coefficient. */
 type Polynomial = Map<string, number>;
 
+/**
+ * The canonical form of a length that somebody wrote, e.g. `B*S` for `S * B`.
+ *
+ * @throws {GraphError} `BAD_DIMENSION` for negative, fractional and unreadable ones
+ */
+export function toDim(dim: Dim): Dim {
+  const canonical = typeof dim === 'number' ? dim : format(parse(dim.replaceAll(/\s*([-+*])\s*/g, '$1').trim()));
+  if (typeof canonical === 'string' || (Number.isSafeInteger(canonical) && canonical >= 0)) return canonical;
+  throw new GraphError('BAD_DIMENSION', String(dim), 'this is not a length.', 'Lengths are integers of at least 0.');
+}
+
 export function dimAdd(a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return a + b;
   const sum = new Map(parse(a));
@@ -18,7 +29,7 @@ export function dimAdd(a: Dim, b: Dim): Dim {
 }
 
 export function dimMul(a: Dim, b: Dim): Dim {
-  if (typeof a === 'number' && typeof b === 'number') return a * b;
+  if (typeof a === 'number' && typeof b === 'number') return a * b || 0; // never -0
   if (a === 1) return b;
   if (b === 1) return a;
   const product: Polynomial = new Map();
@@ -33,8 +44,12 @@ export function dimMul(a: Dim, b: Dim): Dim {
 
 export const dimSub = (a: Dim, b: Dim): Dim => dimAdd(a, dimMul(b, -1));
 
-/** `a / b` when that is exact for every value of the symbols, else undefined. `b` is a number or a single monomial. */
+/**
+ * `a / b` when that is exact for every value of the symbols, else undefined. `b` is a number or a single monomial, or
+ * equal to `a`; nothing divides by 0.
+ */
 export function dimDivide(a: Dim, b: Dim): Dim | undefined {
+  if (b === 0) return undefined;
   const divisor = [...parse(b)];
   const [first] = divisor;
   if (divisor.length !== 1 || !first) return a === b ? 1 : undefined;
@@ -97,7 +112,7 @@ function parse(dim: Dim): Polynomial {
       if (negated) coefficient = -coefficient;
       if (/^\d+$/.test(body)) coefficient *= Number(body);
       else if (/^[A-Za-z_]\w*$/.test(body)) symbols.push(body);
-      else throw new GraphError('BAD_DIMENSION', dim, 'this is not a dimension.', 'Write e.g. B, 2*S or S+1.');
+      else throw new GraphError('BAD_DIMENSION', dim, 'this is not a length.', 'Write e.g. B, 2*S or S+1.');
     }
     const key = symbols.toSorted().join('*');
     polynomial.set(key, (polynomial.get(key) ?? 0) + coefficient);
