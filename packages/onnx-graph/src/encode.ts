@@ -32,13 +32,11 @@ const irVersion = 10n;
 export function encodeModel(graph: Graph, { opset = 21 }: EncodeOptions = {}): Uint8Array {
   const names = outputNames(graph);
   const nameOf = (value: Value) => names.get(value) ?? value.name;
+  const domains = new Set(['', 'com.microsoft', ...graph.nodes.map((node) => node.domain)]);
   const model = create(ModelProtoSchema, {
     irVersion,
     producerName: 'musubi-ts',
-    opsetImport: [
-      { domain: '', version: BigInt(opset) },
-      { domain: 'com.microsoft', version: 1n },
-    ],
+    opsetImport: [...domains].map((domain) => ({ domain, version: domain === '' ? BigInt(opset) : 1n })),
     metadataProps: Object.entries(graph.metadata).map(([key, value]) => ({ key, value })),
     graph: {
       name: graph.name,
@@ -94,14 +92,14 @@ function attributeProto(name: string, value: AttributeValue, kind: AttributeKind
     attribute.type = Kind.STRING;
     attribute.s = new TextEncoder().encode(value);
   } else if (typeof value === 'number') {
-    if (kind === 'float') {
+    if (kind === 'float' || !Number.isSafeInteger(value)) {
       attribute.type = Kind.FLOAT;
       attribute.f = value;
     } else {
       attribute.type = Kind.INT;
       attribute.i = BigInt(value);
     }
-  } else if (kind === 'floats') {
+  } else if (kind === 'floats' || !value.every((x) => Number.isSafeInteger(x))) {
     attribute.type = Kind.FLOATS;
     attribute.floats = [...value];
   } else {

@@ -1,8 +1,8 @@
 import type { Dim, Shape } from './dim.ts';
 import type { DataType, HostTensor } from './dtype.ts';
 
-import { elementCount, formatShape } from './dim.ts';
-import { bytesPerElement } from './dtype.ts';
+import { elementCount, formatShape, toDim } from './dim.ts';
+import { arrayTypeOf, bytesPerElement } from './dtype.ts';
 import { GraphError } from './errors.ts';
 import { inferOutputs } from './operators/infer.ts';
 
@@ -108,19 +108,26 @@ export class Graph {
   /** A small tensor stored in the graph itself; equal ones are shared. At most {@link inlineLimitBytes} bytes. */
   constant(data: HostTensor, name?: string): Value {
     const bytes = data.data.byteLength;
-    const key = `${data.dtype}|${data.shape.join(',')}|${Array.from(data.data as Float32Array, keyOf).join(',')}`;
-    const known = name === undefined ? this.#constants.get(key) : undefined;
-    if (known) return known;
-    const label = name ?? this.#fresh(`${constantStem}${data.dtype}`);
     if (bytes > inlineLimitBytes) {
       throw new GraphError(
         'INLINE_TOO_LARGE',
-        label,
+        name ?? constantStem + data.dtype,
         `${bytes} bytes inline, at most ${inlineLimitBytes}.`,
         'Refer to a file with graph.external, feed it as an input, or compute it.',
       );
     }
-    const value = this.#value({ name: label, dtype: data.dtype, shape: data.shape, kind: 'constant', data });
+    const key = `${data.dtype}|${data.shape.join(',')}|${Array.from(data.data as Float32Array, keyOf).join(',')}`;
+    const known = name === undefined ? this.#constants.get(key) : undefined;
+    if (known) return known;
+    const label = name ?? this.#fresh(constantStem + data.dtype);
+    checkElements(label, data);
+    const value = this.#value({
+      name: label,
+      dtype: data.dtype,
+      shape: data.shape,
+      kind: 'constant',
+      data: { ...data, data: data.data.slice() },
+    });
     this.initializers.push(value);
     if (name === undefined) this.#constants.set(key, value);
     return value;
@@ -137,6 +144,9 @@ export class Graph {
         'Check the offset and length given for it.',
       );
     }
+    if (!Number.isSafeInteger(external.offset) || external.offset < 0) {
+      throw new GraphError('SHAPE_MISMATCH', name, `offset ${external.offset}.`, 'Offsets are bytes from 0.');
+    }
     const value = this.#value({ name, dtype, shape, kind: 'external', external });
     this.initializers.push(value);
     return value;
@@ -150,21 +160,28 @@ export class Graph {
         throw new GraphError('UNKNOWN_VALUE', name, `input ${input.name} is of another graph.`, 'Use one graph.');
       }
     }
-    const { domain, types } = inferOutputs({ op, name, inputs, attributes, ...options });
+    const given = options.types?.map(({ dtype, shape }) => ({ dtype, shape: shape.map(toDim) }));
+    const request = { op, name, inputs, attributes, ...options, ...(given ? { types: given } : {}) };
+    const { domain, types } = inferOutputs(request);
     const outputs: Value[] = [];
     const node: Node = { name, op, domain, inputs: [...inputs], outputs, attributes, scope: this.#scope };
     types.forEach((type, i) => {
-      const label = options.outputNames?.[i] ?? (i === 0 ? name : `${name}:${i}`);
+      const label = options.outputNames?.[i] || (i === 0 ? name : `${name}:${i}`);
       outputs.push(this.#value({ ...type, name: label, kind: 'node', producer: node }));
     });
     this.nodes.push(node);
     return outputs;
   }
 
+  /** Makes `value` an output. A computed value may be an output under its own name; other names must be free. */
   output(name: string, value: Value): void {
     if (this.outputs.some((o) => o.name === name)) {
       throw new GraphError('DUPLICATE_NAME', name, 'there is an output of this name.', 'Choose another name.');
     }
+    if (value.graph !== this) {
+      throw new GraphError('UNKNOWN_VALUE', name, `${value.name} is of another graph.`, 'Use one graph.');
+    }
+    if (value.kind !== 'node' || value.name !== name) this.#take(name);
     this.outputs.push({ name, value });
   }
 
@@ -183,11 +200,17 @@ export class Graph {
   }
 
   #value(fields: Partial<Value> & { name: string; dtype: DataType; shape: Shape; kind: ValueKind }): Value {
-    if (this.#names.has(fields.name)) {
-      throw new GraphError('DUPLICATE_NAME', fields.name, 'this name is taken.', 'Choose another name.');
+    const shape = fields.shape.map(toDim);
+    this.#take(fields.name);
+    return { graph: this, producer: null, data: null, external: null, ...fields, shape };
+  }
+
+  #take(name: string): void {
+    if (name === '') throw new GraphError('DUPLICATE_NAME', '', 'a name is empty.', 'Give it one.');
+    if (this.#names.has(name)) {
+      throw new GraphError('DUPLICATE_NAME', name, 'this name is taken.', 'Choose another name.');
     }
-    this.#names.add(fields.name);
-    return { graph: this, producer: null, data: null, external: null, ...fields, shape: [...fields.shape] };
+    this.#names.add(name);
   }
 
   #fresh(stem: string): string {
@@ -209,6 +232,16 @@ export interface NodeOptions {
   readonly types?: readonly TensorType[];
   /** How many outputs to make, for operators with optional or variadic outputs. */
   readonly outputs?: number;
+}
+
+function checkElements(at: string, { dtype, shape, data }: HostTensor): void {
+  const array = arrayTypeOf(dtype).name;
+  if (data[Symbol.toStringTag] !== array) {
+    throw new GraphError('DTYPE_MISMATCH', at, `${data[Symbol.toStringTag]} for ${dtype}.`, `Use a ${array}.`);
+  }
+  if (data.length !== elementCount(shape)) {
+    throw new GraphError('SHAPE_MISMATCH', at, `${data.length} elements for ${formatShape(shape)}.`, 'Give one each.');
+  }
 }
 
 const keyOf = (x: number | bigint): string => (Object.is(x, -0) ? '-0' : String(x));
