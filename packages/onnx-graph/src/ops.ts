@@ -3,7 +3,7 @@ import type { DataType } from './dtype.ts';
 import type { Attributes, Graph, TensorType, Value } from './graph.ts';
 
 import { dimAdd, dimTerms, elementCount } from './dim.ts';
-import { onnxCode } from './dtype.ts';
+import { isFloat, onnxCode } from './dtype.ts';
 import { GraphError } from './errors.ts';
 
 /** A tensor or a number; numbers take the dtype of the tensor beside them. */
@@ -26,15 +26,22 @@ function one(values: readonly Value[]): Value {
 
 /** A constant of shape []. */
 export function scalar(graph: Graph, x: number, dtype: DataType = 'float32'): Value {
-  if (dtype === 'int64') return graph.constant({ dtype, shape: [], data: BigInt64Array.of(BigInt(x)) });
-  if (dtype === 'int32') return graph.constant({ dtype, shape: [], data: Int32Array.of(x) });
+  if (dtype === 'float32') return graph.constant({ dtype, shape: [], data: Float32Array.of(x) });
   if (dtype === 'float64') return graph.constant({ dtype, shape: [], data: Float64Array.of(x) });
-  return graph.constant({ dtype: 'float32', shape: [], data: Float32Array.of(x) });
+  if (isFloat(dtype)) return cast(scalar(graph, x), dtype);
+  if (dtype === 'int64') return graph.constant({ dtype, shape: [], data: BigInt64Array.of(integer(x)) });
+  if (dtype === 'int32') return graph.constant({ dtype, shape: [], data: Int32Array.of(Number(integer(x))) });
+  return cast(scalar(graph, x, 'int32'), dtype);
 }
 
 /** A constant int64 vector: axes, shapes, bounds. */
 export const int64s = (graph: Graph, xs: readonly number[]): Value =>
-  graph.constant({ dtype: 'int64', shape: [xs.length], data: BigInt64Array.from(xs, BigInt) });
+  graph.constant({ dtype: 'int64', shape: [xs.length], data: BigInt64Array.from(xs, integer) });
+
+function integer(x: number): bigint {
+  if (Number.isSafeInteger(x)) return BigInt(x);
+  throw new GraphError('DTYPE_MISMATCH', '', `${x} is not an integer.`, 'Cast the tensor beside it to a float.');
+}
 
 // Elementwise, broadcasting like NumPy.
 export const add = (a: Operand, b: Operand): Value => apply('Add', [a, b]);
@@ -80,7 +87,7 @@ export const matmul = (a: Value, b: Value): Value => apply('MatMul', [a, b]);
 /** Transpose of the last two axes. */
 export const mT = (x: Value): Value => {
   const rank = x.shape.length;
-  return transpose(x, [...Array(rank - 2).keys(), rank - 1, rank - 2]);
+  return transpose(x, [...Array(Math.max(0, rank - 2)).keys(), rank - 1, rank - 2]);
 };
 
 export const transpose = (x: Value, perm: readonly number[]): Value => apply('Transpose', [x], { perm });
@@ -142,7 +149,8 @@ export function reshape(x: Value, shape: Shape): Value {
   const { graph } = x;
   const target = staticTarget(x.shape, shape);
   const input = target ? int64s(graph, target) : shapeVector(graph, shape);
-  return one(graph.node('Reshape', [x, input], {}, { types: [{ dtype: x.dtype, shape }] }));
+  const attributes: Attributes = target ? {} : { allowzero: 1 };
+  return one(graph.node('Reshape', [x, input], attributes, { types: [{ dtype: x.dtype, shape }] }));
 }
 
 /** A Reshape target of literals, 0 (copy this axis) and one -1, if the shape can be said that way. */

@@ -39,8 +39,6 @@ export function createParams(graph: Graph, source: ParameterSource): Params {
       has: (name) => source(join(name)) !== undefined,
       tensor(name, shape) {
         const full = join(name);
-        const known = made.get(full);
-        if (known) return known;
         const stored = source(full);
         if (!stored) {
           throw new GraphError('MISSING_PARAMETER', full, 'the checkpoint has no such weight.', 'Is it another model?');
@@ -53,6 +51,8 @@ export function createParams(graph: Graph, source: ParameterSource): Params {
             'Is it another model, or is the configuration wrong?',
           );
         }
+        const known = made.get(full);
+        if (known) return known;
         const value = cast(graph.external(full, stored.dtype, stored.shape, stored.external), 'float32');
         made.set(full, value);
         return value;
