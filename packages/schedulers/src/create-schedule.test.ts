@@ -76,22 +76,19 @@ describe('refusals', () => {
   });
 
   test('a wrong name is answered with the nearest', () => {
-    const call = () => createSchedule(request('cosine_with_restart'));
-    expect(call).toThrowErrorMatchingInlineSnapshot(
+    expect(() => createSchedule(request('cosine_with_restart'))).toThrowErrorMatchingInlineSnapshot(
       `[ScheduleError: lr_scheduler = "cosine_with_restart" is not a schedule. Did you mean "cosine_with_restarts"? Known: constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial, inverse_sqrt, cosine_with_min_lr, warmup_stable_decay, piecewise_constant, rex, rex_corrected.]`,
     );
   });
 
   test('a warm-up for constant says what to use', () => {
-    const call = () => createSchedule(request('linear', { name: 'constant' }));
-    expect(call).toThrowErrorMatchingInlineSnapshot(
+    expect(() => createSchedule(request('linear', { name: 'constant' }))).toThrowErrorMatchingInlineSnapshot(
       `[ScheduleError: lr_scheduler = "constant" takes no warm-up, but lr_warmup_steps is 10. Use constant_with_warmup, or remove lr_warmup_steps.]`,
     );
   });
 
   test('a missing argument says what to add', () => {
-    const call = () => createSchedule(request('linear', { className: 'StepLR' }));
-    expect(call).toThrowErrorMatchingInlineSnapshot(
+    expect(() => createSchedule(request('linear', { className: 'StepLR' }))).toThrowErrorMatchingInlineSnapshot(
       `[ScheduleError: lr_scheduler_args: StepLR needs step_size. Add step_size=… with a number to lr_scheduler_args.]`,
     );
   });
