@@ -19,6 +19,7 @@ import type { AttributeKind } from './operators/infer.ts';
 import type { AttributeValue, Graph, Node, TensorType, Value } from './graph.ts';
 
 import { onnxCode } from './dtype.ts';
+import { GraphError } from './errors.ts';
 import { specOf } from './operators/infer.ts';
 
 export interface EncodeOptions {
@@ -30,6 +31,7 @@ const irVersion = 10n;
 
 /** The graph as the bytes of an `.onnx` file. Weights stay in their files. */
 export function encodeModel(graph: Graph, { opset = 21 }: EncodeOptions = {}): Uint8Array {
+  checkOrder(graph);
   const names = outputNames(graph);
   const nameOf = (value: Value) => names.get(value) ?? value.name;
   const domains = new Set(['', 'com.microsoft', ...graph.nodes.map((node) => node.domain)]);
@@ -48,6 +50,20 @@ export function encodeModel(graph: Graph, { opset = 21 }: EncodeOptions = {}): U
     },
   });
   return toBinary(ModelProtoSchema, model);
+}
+
+/** The lists of a graph are open to passes, and a value that a pass has dropped must not be used any more. */
+function checkOrder({ inputs, initializers, nodes, outputs }: Graph): void {
+  const known = new Set<Value | null>([null, ...inputs, ...initializers]);
+  const check = (value: Value | null, at: string) => {
+    if (known.has(value)) return;
+    throw new GraphError('UNKNOWN_VALUE', at, `${value?.name} is not in the graph before it.`, 'Add its node first.');
+  };
+  for (const node of nodes) {
+    for (const input of node.inputs) check(input, node.name);
+    for (const output of node.outputs) known.add(output);
+  }
+  for (const { name, value } of outputs) check(value, name);
 }
 
 /** A node's output that is a graph output takes the output's name; the first name wins when it has several. */

@@ -190,6 +190,13 @@ export class Graph {
     for (const name of names) this.#reserved.add(name);
   }
 
+  /** Drops, in place, all nodes, constants and weights but these. Inputs stay, and names stay taken. */
+  retain(nodes: ReadonlySet<Node>, values: ReadonlySet<Value>): void {
+    keep(this.nodes, (node) => nodes.has(node));
+    keep(this.initializers, (value) => values.has(value));
+    for (const [key, value] of this.#constants) if (!values.has(value)) this.#constants.delete(key);
+  }
+
   /** The value of that name, whatever its kind. */
   find(name: string): Value | undefined {
     return (
@@ -232,6 +239,10 @@ export interface NodeOptions {
   readonly types?: readonly TensorType[];
   /** How many outputs to make, for operators with optional or variadic outputs. */
   readonly outputs?: number;
+}
+
+function keep<T>(list: T[], wanted: (item: T) => boolean): void {
+  list.splice(0, list.length, ...list.filter(wanted));
 }
 
 function checkElements(at: string, { dtype, shape, data }: HostTensor): void {

@@ -108,7 +108,10 @@ type Tuple<T, N extends number, R extends T[] = []> = number extends N
 export const split = (x: Value, sizes: readonly number[], axis = -1): Value[] =>
   x.graph.node('Split', [x, int64s(x.graph, sizes)], { axis });
 
-/** Elements `start … end` (exclusive) of one axis; `Infinity` means to its end. */
+/**
+ * Elements `start … end` (exclusive) of one axis; `Infinity` means to its end. A symbolic axis is taken to be at least
+ * as long as the bounds say.
+ */
 export function slice(x: Value, axis: number, start: number, end = Number.POSITIVE_INFINITY): Value {
   const { graph } = x;
   const bound = Number.isFinite(end) ? end : Number.MAX_SAFE_INTEGER;

@@ -99,13 +99,8 @@ function externalOf(value: Value) {
 /** Drops, in place, what rewriting left without use. */
 function removeDead(graph: Graph): Graph {
   const needed = nodesNeeded(graph);
-  const used = new Set<Value | null>(graph.outputs.map((o) => o.value));
-  for (const node of needed) for (const input of node.inputs) used.add(input);
-  keep(graph.nodes, (node) => needed.has(node));
-  keep(graph.initializers, (value) => used.has(value));
+  const used = new Set(graph.outputs.map((o) => o.value));
+  for (const node of needed) for (const input of node.inputs) if (input) used.add(input);
+  graph.retain(needed, used);
   return graph;
-}
-
-function keep<T>(list: T[], wanted: (item: T) => boolean): void {
-  list.splice(0, list.length, ...list.filter(wanted));
 }
