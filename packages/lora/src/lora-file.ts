@@ -5,13 +5,15 @@ import { loraTensors } from './tensors.ts';
 import type { LoraDtype } from './tensors.ts';
 
 export interface LoraFile {
-  /** the weights as they were when `loraFile` was called, in the order of the file */
+  /** copies of the weights, in the order of the file */
   readonly tensors: readonly TensorToWrite[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 /**
  * All that a saved adapter consists of; `writeSafetensorsFile` or `encodeSafetensors` of `@musubi/safetensors` write it.
+ *
+ * Await it before the weights change again.
  *
  * @param options.metadata what `trainingMetadata` and `modelspecMetadata` give; the two hashes are added
  * @throws {LoraError} `SHA256_UNAVAILABLE`

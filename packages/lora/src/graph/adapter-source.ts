@@ -6,7 +6,8 @@ import { canonicalKey } from '../read.ts';
 /**
  * The weights of an adapter file where they lie, for a frozen adapter: nothing of it passes through JavaScript.
  *
- * @param locate maps the path of the file to its location relative to the folder of external data
+ * @param locate maps the path of the file to its location relative to the folder of external data. ONNX Runtime refuses
+ *   files outside of that folder, also behind links.
  */
 export function adapterSource(store: Pick<TensorStore, 'tensors'>, locate: (file: string) => string): ParameterSource {
   const infos = new Map(Array.from(store.tensors.values(), (info) => [canonicalKey(info.name), info]));
