@@ -12,15 +12,7 @@ import { entriesOf, readPackages, root } from './lib/workspace.mjs';
  */
 const allowedDependencies = {
   autodiff: ['@musubi/onnx-graph', '@musubi/safetensors'],
-  cli: [
-    '@musubi/config',
-    '@musubi/runtime',
-    '@musubi/tracking',
-    '@musubi/trainer',
-    'commander',
-    'onnxruntime-node',
-    'picocolors',
-  ],
+  cli: ['@musubi/config', '@musubi/tracking', '@musubi/trainer', 'onnxruntime-node'],
   config: ['fastest-levenshtein', 'smol-toml'],
   dataset: ['@musubi/config', '@musubi/random', '@musubi/safetensors', 'smol-toml'],
   lora: ['@musubi/safetensors'],

@@ -1,0 +1,31 @@
+import { commandTable, findCommand, optionsOf } from '@musubi/config';
+import { expect, test } from 'vitest';
+
+import { commandHelp, programHelp } from './help.ts';
+
+test('the program lists its commands', () => {
+  expect(programHelp('1.2.3')).toMatchInlineSnapshot(`
+    "musubi 1.2.3: train LoRA adapters for diffusion transformers, without Python.
+
+    Usage: musubi COMMAND [OPTIONS]
+
+    Commands
+      train                           Train a LoRA for Wan 2.1 or 2.2 text-to-video. wan_train_network
+                                      and wan_train_network.py are other names of it.
+
+    musubi COMMAND --help lists the options of a command. musubi --version shows the version.
+    "
+  `);
+});
+
+test('a command lists its options in groups', () => {
+  const command = findCommand('train');
+  expect(command && commandHelp(command)).toMatchSnapshot();
+});
+
+test.each(commandTable)('every option of $name stands in its help, in lines of at most 100 columns', (command) => {
+  const text = commandHelp(command);
+  const missing = optionsOf(command).filter(({ name }) => !new RegExp(`\\b${name}\\b`).test(text));
+  expect(missing).toEqual([]);
+  expect(text.split('\n').filter((line) => line.length > 100)).toEqual([]);
+});

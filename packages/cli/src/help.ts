@@ -1,0 +1,101 @@
+import {
+  commandTable,
+  optionGroups,
+  optionsOf,
+  type CommandSpec,
+  type OptionGroup,
+  type OptionSpec,
+} from '@musubi/config';
+
+/** Help of the program: its commands. */
+export function programHelp(version: string): string {
+  const commands = commandTable.filter(({ support }) => support.state === 'works');
+  return [
+    `musubi ${version}: train LoRA adapters for diffusion transformers, without Python.`,
+    '',
+    'Usage: musubi COMMAND [OPTIONS]',
+    '',
+    'Commands',
+    ...commands.map(({ name, script, help }) => row(name, `${help} ${script} and ${script}.py are other names of it.`)),
+    '',
+    'musubi COMMAND --help lists the options of a command. musubi --version shows the version.',
+    '',
+  ].join('\n');
+}
+
+/** Help of a command, made from the option table. */
+export function commandHelp(command: CommandSpec): string {
+  const options = optionsOf(command);
+  const working = options.filter(({ support }) => support.state === 'works');
+  const groups = Object.entries(optionGroups).flatMap(([group, title]) =>
+    groupHelp(title, group as OptionGroup, working),
+  );
+  return [
+    `Usage: musubi ${command.name} --config_file FILE [OPTIONS]`,
+    '',
+    command.help,
+    'Every option may stand in the TOML file or on the command line, which wins.',
+    '',
+    ...groups,
+    ...nameList('Accepted for compatibility, without effect on the result', options, 'accepted'),
+    ...nameList('Not in this release', options, 'refused'),
+  ].join('\n');
+}
+
+const width = 100;
+const indent = 34;
+
+function groupHelp(title: string, group: OptionGroup, options: readonly OptionSpec[]): string[] {
+  const rows = options
+    .filter((option) => option.group === group)
+    .map((option) => row(usage(option), description(option)));
+  return rows.length === 0 ? [] : [title, ...rows, ''];
+}
+
+function usage({ name, type, nargs, choices }: OptionSpec): string {
+  if (type === 'bool') return `--${name}`;
+  const value = choices ? 'NAME' : { string: 'TEXT', path: 'FILE', int: 'N', float: 'NUMBER', int_or_float: 'N' }[type];
+  return `--${name} ${nargs === '*' ? `[${value} …]` : value}`;
+}
+
+function description({ help, choices, refusedChoices, default: initial }: OptionSpec): string {
+  const known = choices?.filter((choice) => refusedChoices?.[choice] === undefined);
+  const shown = typeof initial === 'object' && initial !== null ? initial.float : initial;
+  return [
+    help,
+    known ? ` One of ${known.join(', ')}.` : '',
+    shown === null || shown === false || shown === '' ? '' : ` Default: ${showDefault(shown)}.`,
+  ].join('');
+}
+
+function showDefault(value: string | number | true): string {
+  // 2e-6 rather than 0.000002
+  return typeof value === 'number' && value > 0 && value < 1e-3 ? value.toExponential() : String(value);
+}
+
+function row(left: string, text: string): string {
+  const lines = wrap(text, width - indent).map((line) => ' '.repeat(indent) + line);
+  const head = `  ${left}`;
+  // A long name stands on a line of its own.
+  if (head.length + 2 > indent) return [head, ...lines].join('\n');
+  return [head.padEnd(indent) + (lines[0] ?? '').trimStart(), ...lines.slice(1)].join('\n');
+}
+
+function nameList(title: string, options: readonly OptionSpec[], state: OptionSpec['support']['state']): string[] {
+  const names = options.filter(({ support }) => support.state === state).map(({ name }) => name);
+  return [title, ...wrap(names.join(', '), width - 2).map((line) => `  ${line}`), ''];
+}
+
+function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

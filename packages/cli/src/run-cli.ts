@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+import { findCommand, resolveOptions } from '@musubi/config';
+
+import { processContext, type CliContext } from './context.ts';
+import { commandHelp, programHelp } from './help.ts';
+import { reportError, type ExitCode } from './report-error.ts';
+
+/**
+ * The command line program.
+ *
+ * @param argv what stands behind `musubi`
+ * @returns the exit code: 0, 1 the run failed, 2 the command line or a configuration is wrong, 130 interrupted. It throws
+ *   nothing; errors are printed
+ */
+export async function runCli(argv: readonly string[], context: CliContext = processContext()): Promise<ExitCode> {
+  try {
+    return await dispatch(argv, context);
+  } catch (error) {
+    const { text, exitCode } = reportError(error, context.environment);
+    context.stderr.write(text);
+    return exitCode;
+  }
+}
+
+async function dispatch([word, ...rest]: readonly string[], context: CliContext): Promise<ExitCode> {
+  if (word === '--version' || word === '-V') {
+    context.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  if (word === undefined || isHelp(word)) {
+    (word === undefined ? context.stderr : context.stdout).write(programHelp(version()));
+    return word === undefined ? 2 : 0;
+  }
+  const command = findCommand(word);
+  if (command?.support.state === 'works' && rest.some(isHelp)) {
+    context.stdout.write(commandHelp(command));
+    return 0;
+  }
+  const { config, answers } = await resolveOptions({ command: word, argv: rest, readText: context.readText });
+  const { train } = await import('./train-command.ts');
+  return await train(config, answers, context);
+}
+
+function isHelp(token: string | undefined): boolean {
+  return token === '--help' || token === '-h';
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '';
+}
