@@ -60,6 +60,7 @@ export async function toTrainConfig(
     lrSchedulerPower: number('lr_scheduler_power'),
     lrSchedulerTimescale: numberOrNull('lr_scheduler_timescale'),
     lrSchedulerMinLrRatio: numberOrNull('lr_scheduler_min_lr_ratio'),
+    lrSchedulerType: text('lr_scheduler_type'),
     lrSchedulerArgs: plainRecord(schedulerArgs),
 
     timestepSampling: text('timestep_sampling') as TimestepSampling,

@@ -57,6 +57,8 @@ export interface TrainConfig {
   readonly lrSchedulerPower: number;
   readonly lrSchedulerTimescale: number | null;
   readonly lrSchedulerMinLrRatio: number | null;
+  /** Class name of a schedule that is used instead of `lrScheduler`; `''` for none. */
+  readonly lrSchedulerType: string;
   readonly lrSchedulerArgs: Readonly<Record<string, PlainValue>>;
 
   readonly timestepSampling: TimestepSampling;

@@ -121,8 +121,8 @@ export const optimizationOptions: readonly OptionSpec[] = [
     type: 'string',
     default: '',
     group: 'schedule',
-    help: 'Class name of another schedule, used instead of lr_scheduler.',
-    support: refused('schedules by class name are not in this release; choose one with lr_scheduler'),
+    help: 'Class name of a schedule of PyTorch, e.g. CosineAnnealingLR, used instead of lr_scheduler.',
+    support: works,
   },
   {
     name: 'lr_scheduler_args',
