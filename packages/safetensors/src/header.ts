@@ -112,7 +112,7 @@ function parseEntry(name: string, entry: unknown, dataStart: number, file: strin
     const nearest = nearestName(dtype, SAFETENSORS_DTYPES);
     throw new SafetensorsError(
       'UNKNOWN_DTYPE',
-      `tensor "${name}" has the unknown dtype "${dtype}".`,
+      `tensor "${name}" has the unknown dtype "${dtype.slice(0, 40)}".`,
       `Known are ${SAFETENSORS_DTYPES.join(', ')}.`,
       { ...where, ...(nearest === undefined ? {} : { nearest }) },
     );
