@@ -15,7 +15,7 @@ import type { AttributeValue, TensorType, Value } from './graph.ts';
 
 import { arrayTypeOf, bytesPerElement, fromOnnxCode } from './dtype.ts';
 import { GraphError } from './errors.ts';
-import { Graph, inlineLimitBytes } from './graph.ts';
+import { Graph } from './graph.ts';
 import { specOf } from './operators/infer.ts';
 
 /** Softmax and the reductions mean something else before. */
@@ -24,7 +24,7 @@ const oldestOpset = 13n;
 /**
  * Reads the bytes of an `.onnx` file that {@link encodeModel} or another exporter wrote.
  *
- * Subgraphs, functions and sparse weights are refused, and so are inline weights over {@link inlineLimitBytes}.
+ * Subgraphs, functions and sparse weights are refused, and so are inline weights over 1 KB.
  *
  * @throws {GraphError} whatever the bytes are, nothing else
  */

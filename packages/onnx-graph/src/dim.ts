@@ -15,10 +15,10 @@ type Polynomial = Map<string, number>;
  *
  * @throws {GraphError} `BAD_DIMENSION` for negative, fractional and unreadable ones
  */
-export function toDim(dim: Dim): Dim {
-  const canonical = typeof dim === 'number' ? dim : format(parse(dim.replaceAll(/\s*([-+*])\s*/g, '$1').trim()));
+export function toDim(dim: Dim, at = ''): Dim {
+  const canonical = typeof dim === 'number' ? dim : format(parse(dim.replaceAll(/\s*([-+*])\s*/g, '$1').trim(), at));
   if (typeof canonical === 'string' || (Number.isSafeInteger(canonical) && canonical >= 0)) return canonical;
-  throw new GraphError('BAD_DIMENSION', String(dim), 'this is not a length.', 'Lengths are integers of at least 0.');
+  throw new GraphError('BAD_DIMENSION', at, `${dim} is not a length.`, 'Lengths are integers of at least 0.');
 }
 
 export function dimAdd(a: Dim, b: Dim): Dim {
@@ -99,7 +99,7 @@ function removeSymbols(from: string[], remove: string[]): string[] | undefined {
   return rest;
 }
 
-function parse(dim: Dim): Polynomial {
+function parse(dim: Dim, at = ''): Polynomial {
   if (typeof dim === 'number') return dim === 0 ? new Map() : new Map([['', dim]]);
   const polynomial: Polynomial = new Map();
   for (const term of dim.replaceAll('-', '+-').split('+')) {
@@ -112,7 +112,7 @@ function parse(dim: Dim): Polynomial {
       if (negated) coefficient = -coefficient;
       if (/^\d+$/.test(body)) coefficient *= Number(body);
       else if (/^[A-Za-z_]\w*$/.test(body)) symbols.push(body);
-      else throw new GraphError('BAD_DIMENSION', dim, 'this is not a length.', 'Write e.g. B, 2*S or S+1.');
+      else throw new GraphError('BAD_DIMENSION', at, `"${dim}" is not a length.`, 'Write e.g. B, 2*S or S+1.');
     }
     const key = symbols.toSorted().join('*');
     polynomial.set(key, (polynomial.get(key) ?? 0) + coefficient);

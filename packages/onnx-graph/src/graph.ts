@@ -160,7 +160,7 @@ export class Graph {
         throw new GraphError('UNKNOWN_VALUE', name, `input ${input.name} is of another graph.`, 'Use one graph.');
       }
     }
-    const given = options.types?.map(({ dtype, shape }) => ({ dtype, shape: shape.map(toDim) }));
+    const given = options.types?.map(({ dtype, shape }) => ({ dtype, shape: shape.map((d) => toDim(d, name)) }));
     const request = { op, name, inputs, attributes, ...options, ...(given ? { types: given } : {}) };
     const { domain, types } = inferOutputs(request);
     const outputs: Value[] = [];
@@ -207,7 +207,7 @@ export class Graph {
   }
 
   #value(fields: Partial<Value> & { name: string; dtype: DataType; shape: Shape; kind: ValueKind }): Value {
-    const shape = fields.shape.map(toDim);
+    const shape = fields.shape.map((d) => toDim(d, fields.name));
     this.#take(fields.name);
     return { graph: this, producer: null, data: null, external: null, ...fields, shape };
   }

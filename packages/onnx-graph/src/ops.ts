@@ -40,7 +40,12 @@ export const int64s = (graph: Graph, xs: readonly number[]): Value =>
 
 function integer(x: number): bigint {
   if (Number.isSafeInteger(x)) return BigInt(x);
-  throw new GraphError('DTYPE_MISMATCH', '', `${x} is not an integer.`, 'Cast the tensor beside it to a float.');
+  throw new GraphError(
+    'DTYPE_MISMATCH',
+    '',
+    `${x} is not an integer.`,
+    'Axes, bounds and numbers beside integer tensors are.',
+  );
 }
 
 // Elementwise, broadcasting like NumPy.

@@ -22,7 +22,7 @@ export const softmax: Infer = (call) => {
 export const gelu: Infer = (call) => {
   const approximate = call.string('approximate', 'none');
   if (approximate !== 'none' && approximate !== 'tanh') {
-    call.failAttribute(`has approximate = ${approximate}.`, 'It is none or tanh.');
+    call.failAttribute(`with approximate = ${approximate}.`, 'It is none or tanh.');
   }
   return elementwise(call);
 };

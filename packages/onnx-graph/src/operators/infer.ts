@@ -70,18 +70,33 @@ export function inferOutputs(request: Request): { domain: string; types: readonl
   checkInputs(request, spec.inputs);
   for (const [attribute, value] of Object.entries(request.attributes)) {
     const kind = Object.hasOwn(spec.attributes, attribute) ? spec.attributes[attribute] : undefined;
-    checkAttribute(request, attribute, value, kind);
+    checkAttribute(request, attribute, value, kind, Object.keys(spec.attributes));
   }
   return { domain: spec.domain, types: spec.infer(callOf(request)) };
 }
 
 function checkInputs({ op, name, inputs }: Request, [least, greatest]: readonly [number, number]): void {
-  if (inputs.length >= least && inputs.length <= greatest) return;
-  const takes = least === greatest ? least : greatest === Infinity ? `${least} or more` : `${least} to ${greatest}`;
-  throw new GraphError('UNKNOWN_VALUE', name, `${op} takes ${takes} inputs, not ${inputs.length}.`, 'Mend the call.');
+  if (inputs.length < least || inputs.length > greatest) {
+    const takes = least === greatest ? least : greatest === Infinity ? `${least} or more` : `${least} to ${greatest}`;
+    throw new GraphError('UNKNOWN_VALUE', name, `${op} takes ${takes} inputs, not ${inputs.length}.`, 'Mend the call.');
+  }
+  const gap = inputs.indexOf(null);
+  if (gap >= 0 && (gap < least || greatest === Infinity)) {
+    throw new GraphError('UNKNOWN_VALUE', name, `${op} needs input ${gap}.`, 'Give it.');
+  }
 }
 
-function checkAttribute(request: Request, attribute: string, value: AttributeValue, kind: AttributeKind | undefined) {
+function checkAttribute(
+  { op, name }: Request,
+  attribute: string,
+  value: AttributeValue,
+  kind: AttributeKind | undefined,
+  known: readonly string[],
+): void {
+  if (!kind) {
+    const remedy = `It has ${known.join(', ') || 'none'}.`;
+    throw new GraphError('BAD_ATTRIBUTE', name, `${op} has no attribute ${attribute}.`, remedy);
+  }
   const ok =
     (kind === 'string' && typeof value === 'string') ||
     (kind === 'float' && typeof value === 'number') ||
@@ -89,10 +104,7 @@ function checkAttribute(request: Request, attribute: string, value: AttributeVal
     (kind === 'ints' && Array.isArray(value) && value.every((x) => Number.isSafeInteger(x))) ||
     (kind === 'floats' && Array.isArray(value));
   if (ok) return;
-  const found = kind
-    ? `has attribute ${attribute} = ${String(value)}, which is not of kind ${kind}.`
-    : `has no attribute ${attribute}.`;
-  throw new GraphError('BAD_ATTRIBUTE', request.name, `${request.op} ${found}`, 'See operators/table.ts.');
+  throw new GraphError('BAD_ATTRIBUTE', name, `${op} with ${attribute} = ${String(value)}.`, `Its kind is ${kind}.`);
 }
 
 function callOf(request: Request): OperatorCall {
