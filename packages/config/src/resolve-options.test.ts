@@ -55,7 +55,7 @@ describe('every option that works', () => {
     config_file: [],
     task: ['t2v-A14B'],
     model_config: ['{"num_heads": 12}'],
-    network_module: [],
+    network_module: ['musubi_tuner.networks.lora_wan'],
     network_args: ["exclude_patterns=[r'.*']"],
     optimizer_args: ['weight_decay=0.5'],
     lr_scheduler_args: ['a=1'],

@@ -275,7 +275,7 @@ export async function toTrainConfig(
 
   function checkCombinations(made: TrainConfig): void {
     const { networkModule, outputName, minTimestep, maxTimestep, metadataReso } = made;
-    if (networkModule !== '' && networkModule !== 'networks.lora_wan') {
+    if (networkModule !== '' && !/^(?:musubi_tuner\.)?networks\.lora_wan$/.test(networkModule)) {
       problem(
         'BAD_CHOICE',
         'network_module',

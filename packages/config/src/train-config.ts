@@ -24,7 +24,7 @@ export interface TrainConfig {
   /** VAE checkpoint; only its name is used, for the metadata. */
   readonly vae: string | null;
 
-  /** As the user wrote it, for the metadata; this release knows `networks.lora_wan`. */
+  /** As the user wrote it, for the metadata; `networks.lora_wan` or `musubi_tuner.networks.lora_wan`. */
   readonly networkModule: string;
   /** Rank; 4 when the user gave none. */
   readonly networkDim: number;
