@@ -1,7 +1,24 @@
+import { adafactorDefaults, adafactorRule } from './adafactor.ts';
+import { adagradDefaults, adagradRule } from './adagrad.ts';
+import { adamaxDefaults, adamaxRule } from './adamax.ts';
 import { adamDefaults, adamRule, adamwDefaults, readAdamOptions } from './adamw.ts';
 import type { ArgumentReader } from './internal/arguments.ts';
 import type { Rule } from './internal/create-from-rule.ts';
+import { lionDefaults, lionRule } from './lion.ts';
+import { nadamDefaults, nadamRule } from './nadam.ts';
 import type { ParameterGroup } from './optimizer.ts';
+import { prodigyDefaults, prodigyRule } from './prodigy.ts';
+import { radamDefaults, radamRule } from './radam.ts';
+import { rmspropDefaults, rmspropRule } from './rmsprop.ts';
+import {
+  adamwScheduleFreeDefaults,
+  adamwScheduleFreeRule,
+  radamScheduleFreeDefaults,
+  radamScheduleFreeRule,
+  sgdScheduleFreeDefaults,
+  sgdScheduleFreeRule,
+} from './schedule-free.ts';
+import { sgdDefaults, sgdRule } from './sgd.ts';
 
 /** What is known of an optimizer; help texts, tables and tests are made from it. */
 export interface OptimizerDefinition {
@@ -37,6 +54,114 @@ export const optimizers: readonly OptimizerDefinition[] = [
     reference: 'Kingma & Ba 2015, arXiv 1412.6980',
     defaults: adamDefaults,
     rule: (className, args) => adamRule(className, readAdamOptions(args, false)),
+  },
+  {
+    className: 'transformers.optimization.Adafactor',
+    names: ['Adafactor', 'transformers.optimization.Adafactor'],
+    caseless: 'adafactor',
+    doc: 'second moments as one row and one column; chooses its own rates unless relative_step=False',
+    reference: 'Shazeer & Stern 2018, arXiv 1804.04235',
+    defaults: adafactorDefaults,
+    rule: adafactorRule,
+  },
+  {
+    className: 'torch.optim.sgd.SGD',
+    names: torchNames('SGD'),
+    caseless: null,
+    doc: 'gradient descent, momentum, Nesterov',
+    reference: 'Sutskever et al. 2013',
+    defaults: sgdDefaults,
+    rule: sgdRule,
+  },
+  {
+    className: 'torch.optim.radam.RAdam',
+    names: torchNames('RAdam'),
+    caseless: null,
+    doc: 'Adam with a rectified start',
+    reference: 'Liu et al. 2020, arXiv 1908.03265',
+    defaults: radamDefaults,
+    rule: radamRule,
+  },
+  {
+    className: 'torch.optim.nadam.NAdam',
+    names: torchNames('NAdam'),
+    caseless: null,
+    doc: 'Adam with Nesterov momentum',
+    reference: 'Dozat 2016',
+    defaults: nadamDefaults,
+    rule: nadamRule,
+  },
+  {
+    className: 'torch.optim.adagrad.Adagrad',
+    names: torchNames('Adagrad'),
+    caseless: null,
+    doc: 'sums squared gradients',
+    reference: 'Duchi et al. 2011',
+    defaults: adagradDefaults,
+    rule: adagradRule,
+  },
+  {
+    className: 'torch.optim.rmsprop.RMSprop',
+    names: torchNames('RMSprop'),
+    caseless: null,
+    doc: 'averages squared gradients',
+    reference: 'Hinton 2012, lecture 6e',
+    defaults: rmspropDefaults,
+    rule: rmspropRule,
+  },
+  {
+    className: 'torch.optim.adamax.Adamax',
+    names: torchNames('Adamax'),
+    caseless: null,
+    doc: 'Adam with the largest gradient as denominator',
+    reference: 'Kingma & Ba 2015, arXiv 1412.6980, §7.1',
+    defaults: adamaxDefaults,
+    rule: adamaxRule,
+  },
+  {
+    className: 'schedulefree.adamw_schedulefree.AdamWScheduleFree',
+    names: ['schedulefree.AdamWScheduleFree', 'schedulefree.adamw_schedulefree.AdamWScheduleFree'],
+    caseless: null,
+    doc: 'AdamW with averaging in place of a schedule',
+    reference: 'Defazio et al. 2024, arXiv 2405.15682',
+    defaults: adamwScheduleFreeDefaults,
+    rule: adamwScheduleFreeRule,
+  },
+  {
+    className: 'schedulefree.sgd_schedulefree.SGDScheduleFree',
+    names: ['schedulefree.SGDScheduleFree', 'schedulefree.sgd_schedulefree.SGDScheduleFree'],
+    caseless: null,
+    doc: 'SGD with averaging in place of a schedule',
+    reference: 'Defazio et al. 2024, arXiv 2405.15682',
+    defaults: sgdScheduleFreeDefaults,
+    rule: sgdScheduleFreeRule,
+  },
+  {
+    className: 'schedulefree.radam_schedulefree.RAdamScheduleFree',
+    names: ['schedulefree.RAdamScheduleFree', 'schedulefree.radam_schedulefree.RAdamScheduleFree'],
+    caseless: null,
+    doc: 'RAdam with averaging in place of a schedule and of the warm-up',
+    reference: 'Defazio et al. 2024, arXiv 2405.15682',
+    defaults: radamScheduleFreeDefaults,
+    rule: radamScheduleFreeRule,
+  },
+  {
+    className: 'prodigyopt.prodigy.Prodigy',
+    names: ['prodigyopt.Prodigy', 'prodigyopt.prodigy.Prodigy'],
+    caseless: null,
+    doc: 'estimates its step size; learning_rate 1',
+    reference: 'Mishchenko & Defazio 2024, arXiv 2306.06101',
+    defaults: prodigyDefaults,
+    rule: prodigyRule,
+  },
+  {
+    className: 'lion_pytorch.lion_pytorch.Lion',
+    names: ['lion_pytorch.Lion', 'lion_pytorch.lion_pytorch.Lion'],
+    caseless: null,
+    doc: 'sign of an interpolated momentum',
+    reference: 'Chen et al. 2023, arXiv 2302.06675',
+    defaults: lionDefaults,
+    rule: lionRule,
   },
 ];
 

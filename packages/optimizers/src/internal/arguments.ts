@@ -9,6 +9,8 @@ export interface ArgumentReader {
   beta(key: string): number;
   /** a pair, each in [0, 1) */
   betas(key?: string): readonly [number, number];
+  /** any two numbers */
+  pair(key: string): readonly [number, number];
   boolean(key: string): boolean;
   isGiven(key: string): boolean;
 }
@@ -47,6 +49,12 @@ export function readArguments(
       const [first, second, ...more]: unknown[] = Array.isArray(pair) ? pair : [];
       if (isBeta(first) && isBeta(second) && more.length === 0) return [first, second];
       throw wrong(key, 'a pair of numbers of at least 0 and below 1, e.g. (0.9, 0.999)');
+    },
+    pair: (key) => {
+      const pair = read(key);
+      const [first, second, ...more]: unknown[] = Array.isArray(pair) ? pair : [];
+      if (typeof first === 'number' && typeof second === 'number' && more.length === 0) return [first, second];
+      throw wrong(key, 'a pair of numbers, e.g. (1e-30, 1e-3)');
     },
     boolean: (key) => {
       const value = read(key);

@@ -1,0 +1,11 @@
+/**
+ * Rounds float32 values to bfloat16 stochastically: up or down with the probability of the distance, so that small updates
+ * of bfloat16 weights are not lost on average.
+ *
+ * @param bits float32 bit patterns
+ * @param random16 uniform integers 0…65535, as many
+ * @returns bfloat16 bit patterns: `(bits + random16) >> 16`
+ */
+export function roundStochastically(bits: Uint32Array, random16: Uint16Array): Uint16Array {
+  return Uint16Array.from(bits, (word, i) => (word + random16[i]!) >>> 16);
+}
