@@ -14,8 +14,8 @@ export interface CliContext {
   readonly loadTrainer: () => Promise<Trainer>;
   /** Calls back at each Ctrl-C; returns how to stop listening. */
   readonly onInterrupt: (callback: () => void) => () => void;
-  /** Ends the process at once. */
-  readonly exit: (code: number) => void;
+  /** Ends the process at once, as interrupted. */
+  readonly exitAtOnce: () => void;
 }
 
 export function processContext(): CliContext {
@@ -32,6 +32,11 @@ export function processContext(): CliContext {
         for (const signal of signals) process.off(signal, callback);
       };
     },
-    exit: (code) => process.exit(code),
+    exitAtOnce() {
+      // process.exit would wait until the thread that computes returns from its native call, perhaps minutes later. The
+      // signal itself does not wait, and shells report 130 for it (Windows has no such number and reports 1).
+      process.removeAllListeners('SIGINT');
+      process.kill(process.pid, 'SIGINT');
+    },
   };
 }

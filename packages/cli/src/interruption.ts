@@ -2,16 +2,16 @@ import type { CliContext } from './context.ts';
 
 /**
  * Turns Ctrl-C into an orderly end: the first one aborts `signal` and says what happens, the second one ends the process
- * with 130 at once.
+ * at once.
  */
 export function listenForInterruption(
-  { onInterrupt, exit }: Pick<CliContext, 'onInterrupt' | 'exit'>,
+  { onInterrupt, exitAtOnce }: Pick<CliContext, 'onInterrupt' | 'exitAtOnce'>,
   say: (line: string) => void,
 ): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController();
   const stop = onInterrupt(() => {
     if (controller.signal.aborted) {
-      exit(130);
+      exitAtOnce();
       return;
     }
     say('Stopping after this step, then saving. Ctrl-C again stops at once, without saving.');
