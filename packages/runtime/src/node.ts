@@ -1,1 +1,3 @@
-export {};
+export { type NodeRuntimeOptions, createNodeRuntime } from './node/create-node-runtime.ts';
+export { type Engine, engineVersion, findEngine } from './node/engine.ts';
+export { resolveExternalFiles } from './node/external-files.ts';

@@ -1,0 +1,82 @@
+/** Stable codes of {@link RuntimeError}. */
+export const runtimeErrorCodes = [
+  'ENGINE_MISSING',
+  'ENGINE_UNSUPPORTED_PLATFORM',
+  'ENGINE_LOAD_FAILED',
+  'PROVIDER_UNAVAILABLE',
+  'BAD_OPTION',
+  'INVALID_MODEL',
+  'OPERATOR_UNSUPPORTED',
+  'EXTERNAL_FILE_MISSING',
+  'EXTERNAL_FILE_TOO_SHORT',
+  'EXTERNAL_FILE_REFUSED',
+  'CREATE_FAILED',
+  'BAD_TENSOR',
+  'DTYPE_UNSUPPORTED',
+  'DTYPE_MISMATCH',
+  'SHAPE_MISMATCH',
+  'UNKNOWN_INPUT',
+  'MISSING_INPUT',
+  'UNKNOWN_OUTPUT',
+  'RUN_FAILED',
+  'OUT_OF_MEMORY',
+  'SESSION_RELEASED',
+  'RUNTIME_CLOSED',
+  'WORKER_CRASHED',
+  'INTERNAL',
+] as const;
+
+export type RuntimeErrorCode = (typeof runtimeErrorCodes)[number];
+
+/** What an error is about, where it is known. */
+export interface RuntimeErrorFacts {
+  /** Label of the session, as given in its request. */
+  readonly label?: string | undefined;
+  /** Name of the graph node that failed, e.g. `blocks.3/ffn/MatMul_1`. */
+  readonly node?: string | undefined;
+  readonly operator?: string | undefined;
+  /** Name of the input, output or weight concerned. */
+  readonly tensor?: string | undefined;
+  readonly path?: string | undefined;
+  /** Size of the allocation that failed. */
+  readonly bytes?: number | undefined;
+}
+
+/** Anything that goes wrong with an engine, a session or a run. Recognise it by `code`. */
+export class RuntimeError extends Error {
+  override readonly name = 'RuntimeError';
+  readonly code: RuntimeErrorCode;
+  readonly found: string;
+  readonly remedy: string;
+  readonly label: string | undefined;
+  readonly node: string | undefined;
+  readonly operator: string | undefined;
+  readonly tensor: string | undefined;
+  readonly path: string | undefined;
+  readonly bytes: number | undefined;
+
+  /** @param found what was found and what was expected, a sentence; `remedy` what to do now, a sentence */
+  constructor(
+    code: RuntimeErrorCode,
+    found: string,
+    remedy: string,
+    facts: RuntimeErrorFacts = {},
+    options?: { cause?: unknown },
+  ) {
+    super(`${facts.label ? `${facts.label}: ` : ''}${found} ${remedy}`, options);
+    this.code = code;
+    this.found = found;
+    this.remedy = remedy;
+    this.label = facts.label;
+    this.node = facts.node;
+    this.operator = facts.operator;
+    this.tensor = facts.tensor;
+    this.path = facts.path;
+    this.bytes = facts.bytes;
+  }
+}
+
+/** A RuntimeError of any copy of this package. */
+export function isRuntimeError(error: unknown): error is RuntimeError {
+  return error instanceof Error && error.name === 'RuntimeError' && 'code' in error && 'remedy' in error;
+}

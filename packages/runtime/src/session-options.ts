@@ -1,0 +1,36 @@
+import type { InferenceSession } from 'onnxruntime-common';
+
+import type { MemoryPlan } from './memory-plan.ts';
+import type { SessionRequest } from './types.ts';
+
+import { defaultMemoryPlan } from './memory-plan.ts';
+
+/** ONNX Runtime prints what it also throws; only what would end the process is left to it. */
+const fatal = 4;
+
+/** The options of ONNX Runtime for a request. Unknown keys in `extra` are ignored without a word, so they are tested. */
+export function toSessionOptions(request: SessionRequest): InferenceSession.SessionOptions {
+  const { memory = defaultMemoryPlan, providers = ['cpu'], externalData, profileFilePrefix } = request;
+  return {
+    executionProviders: [...providers],
+    executionMode: 'sequential',
+    enableCpuMemArena: memory.arena,
+    enableMemPattern: memory.memoryPattern,
+    ...(memory.threads === undefined ? {} : { intraOpNumThreads: memory.threads }),
+    logSeverityLevel: fatal,
+    ...(profileFilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix }),
+    ...(externalData ? { externalData: Object.entries(externalData).map(([path, data]) => ({ path, data })) } : {}),
+    extra: extraOptions(memory, request.externalDataFolder),
+  };
+}
+
+function extraOptions(memory: MemoryPlan, folder: string | undefined): Record<string, Record<string, string>> {
+  return {
+    session: {
+      disable_prepacking: memory.prepackWeights ? '0' : '1',
+      ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
+    },
+    // an empty list would be read as the name of an optimizer
+    ...(memory.foldConstants ? {} : { optimization: { disable_specified_optimizers: 'ConstantFolding' } }),
+  };
+}

@@ -1,0 +1,61 @@
+import type { HostTensor } from '@musubi/onnx-graph';
+
+import type { MemoryPlan } from './memory-plan.ts';
+
+/** An engine that owns sessions. Calls of one runtime run one after another, in the order in which they are made. */
+export interface Runtime {
+  readonly info: RuntimeInfo;
+  /** @throws {RuntimeError} (rejects) see the codes of {@link RuntimeError} */
+  createSession(request: SessionRequest): Promise<Session>;
+  /** Lets calls already made finish, releases all sessions and ends the thread. Later calls are refused. */
+  close(): Promise<void>;
+}
+
+export interface RuntimeInfo {
+  /** `onnxruntime-node`, `onnxruntime-web`, … */
+  readonly engine: string;
+  readonly version: string;
+  /** Where runs block: in a thread of their own, or in the caller's. */
+  readonly thread: 'worker' | 'caller';
+}
+
+/** Execution providers by ONNX Runtime's names; operators that one cannot run go to the next. */
+export type Provider = 'cpu' | 'cuda' | 'webgpu' | 'dml' | 'coreml' | 'wasm';
+
+export interface SessionRequest {
+  /** The bytes of an `.onnx` file. They are copied. */
+  readonly model: Uint8Array;
+  /** How errors and profiles call this session, default `model`. */
+  readonly label?: string;
+  /** Default: {@link defaultMemoryPlan}. */
+  readonly memory?: MemoryPlan;
+  /** Default `['cpu']`. */
+  readonly providers?: readonly Provider[];
+  /** Folder in which the model's external data locations are looked up. Links are followed. Node only. */
+  readonly externalDataFolder?: string;
+  /** Files of single locations, wherever they lie: `{ 'base.safetensors': '/other/disk/base.safetensors' }`. Node only. */
+  readonly externalFiles?: Readonly<Record<string, string>>;
+  /**
+   * Contents of external data by location, for browsers: in Node this costs twice its size in memory. If given, it must
+   * hold all locations of the model.
+   */
+  readonly externalData?: Readonly<Record<string, Uint8Array>>;
+  /** Writes `<prefix>_<time>.json` with the time of each node when the session is released. Node only. */
+  readonly profileFilePrefix?: string;
+}
+
+/** A loaded model. */
+export interface Session {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /**
+   * Runs the model once. The whole graph is computed whichever outputs are named; naming few saves their copies.
+   *
+   * @param feeds one tensor for each input. They stay the caller's, but must not be changed before the promise settles.
+   * @param outputs names of the outputs wanted, default all
+   * @returns the outputs by name, in memory of their own
+   */
+  run(feeds: Readonly<Record<string, HostTensor>>, outputs?: readonly string[]): Promise<Record<string, HostTensor>>;
+  /** Frees the model after the runs already asked for. Calling it again does nothing. */
+  release(): Promise<void>;
+}
