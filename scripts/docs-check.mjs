@@ -92,22 +92,30 @@ function runProblem({ file, code }, folder) {
 }
 
 /**
- * What the comments of an example say it prints: behind a `console.log(…)` on the same line, else the comment lines
- * directly below.
+ * What the comments of an example say it prints: behind a `console.log(…)` on the same line, else in the comment lines
+ * directly below it or, where it stands in a loop or function, below that.
  */
 function statedOutput(code) {
   const source = ts.createSourceFile('example.ts', code, ts.ScriptTarget.ES2022, true);
   const lines = code.split('\n');
+  const lineAfter = (node) => source.getLineAndCharacterOfPosition(node.getEnd()).line + 1;
   const stated = [];
-  const visit = (node) => {
-    if (ts.isCallExpression(node) && node.expression.getText(source) === 'console.log') {
-      const { line, character } = source.getLineAndCharacterOfPosition(node.getEnd());
-      const behind = /\/\/ ?(.*)$/.exec(lines[line].slice(character));
-      stated.push(...(behind ? [behind[1]] : commentLines(lines.slice(line + 1))));
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
+  for (const statement of source.statements) {
+    const visit = (node) => {
+      if (ts.isCallExpression(node) && node.expression.getText(source) === 'console.log') {
+        const { line, character } = source.getLineAndCharacterOfPosition(node.getEnd());
+        const behind = /\/\/ ?(.*)$/.exec(lines[line].slice(character));
+        const places = [
+          behind ? [behind[1]] : [],
+          commentLines(lines.slice(line + 1)),
+          commentLines(lines.slice(lineAfter(statement))),
+        ];
+        stated.push(...(places.find((place) => place.length > 0) ?? []));
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(statement);
+  }
   return stated;
 }
 

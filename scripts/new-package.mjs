@@ -38,7 +38,10 @@ write(
   `{ "extends": "../../tsconfig.base.json", "include": ["src"], "exclude": ["src/**/*.test.ts"] }\n`,
 );
 write('tsup.config.ts', `import { library } from '../../tsup.base.ts';\nexport default library();\n`);
-write('README.md', `# @musubi/${name}\n\n${description}\n\nThis package is not released yet: it holds no code so far.\n`);
+write(
+  'README.md',
+  `# @musubi/${name}\n\n${description}\n\nThis package is not released yet: it holds no code so far.\n`,
+);
 write('src/index.ts', 'export {};\n');
 copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
 console.log(`packages/${name} written. Next: "Add a package" in CONTRIBUTING.md.`);
