@@ -1,0 +1,89 @@
+import type { TrainingBatch } from '@musubi/dataset';
+import type { Architecture } from '@musubi/models';
+import type { HostTensor } from '@musubi/onnx-graph';
+import type { TimestepSampler } from '@musubi/samplers';
+
+import { type TorchGenerator } from '@musubi/random';
+import { lossWeighting, noisyLatents } from '@musubi/samplers';
+
+import { TrainerError } from './errors.ts';
+
+export interface MicroBatchOptions<Config> {
+  readonly architecture: Architecture<Config>;
+  readonly config: Config;
+  readonly sampler: TimestepSampler;
+  /** `--weighting_scheme` */
+  readonly weightingScheme: string;
+}
+
+/** What one call of the training graph is fed with, adapter weights aside. */
+export interface MicroBatch {
+  readonly feeds: Record<string, HostTensor>;
+  /** As the model sees them, one an item. */
+  readonly timesteps: Float32Array;
+}
+
+/**
+ * Noise, timesteps and target of a batch, drawn in the original's order: noise of the latents' shape and stored dtype,
+ * then one timestep an item.
+ *
+ *     noisy = (1 − t)·latents + t·noise,   target = noise − latents
+ */
+export function prepareMicroBatch<Config>(
+  batch: TrainingBatch,
+  generator: TorchGenerator,
+  options: MicroBatchOptions<Config>,
+): MicroBatch {
+  const latents = batch.stacked.get('latents');
+  if (!latents) throw missing(batch, 'latents');
+  const noise = generator.randn(latents.data.length, latents.dtype === 'BF16' ? 'bfloat16' : 'float32');
+  const { t, timesteps } = options.sampler({
+    count: batch.items.length,
+    latentShape: latents.shape,
+    pooled: batch.timesteps,
+    source: generator,
+  });
+  return { feeds: microBatchFeeds(batch, noise, t, timesteps, options), timesteps };
+}
+
+/**
+ * The feeds for given noise and noise levels.
+ *
+ * @param noise like the latents
+ * @param t noise level of each item, 0 … 1
+ * @param timesteps as the model sees them
+ */
+export function microBatchFeeds<Config>(
+  batch: TrainingBatch,
+  noise: Float32Array,
+  t: Float32Array,
+  timesteps: Float32Array,
+  { architecture, config, weightingScheme }: Omit<MicroBatchOptions<Config>, 'sampler'>,
+): Record<string, HostTensor> {
+  const latents = batch.stacked.get('latents');
+  const text = batch.lists.get('t5');
+  if (!latents) throw missing(batch, 'latents');
+  if (!text) throw missing(batch, 'text embeddings');
+  const likeLatents = (data: Float32Array): HostTensor => ({ dtype: 'float32', shape: latents.shape, data });
+  const target = noise.map((n, i) => n - (latents.data[i] ?? 0));
+  const weights = lossWeighting({ weightingScheme, timesteps }) ?? new Float32Array(timesteps.length).fill(1);
+  return {
+    ...architecture.prepare(config, {
+      noisyLatents: likeLatents(noisyLatents(latents.data, noise, t)),
+      timesteps,
+      text,
+    }),
+    target: architecture.toOutputTokens(config, likeLatents(target)),
+    loss_weight: { dtype: 'float32', shape: [weights.length, 1, 1], data: weights },
+  };
+}
+
+function missing(batch: TrainingBatch, content: string): TrainerError {
+  const items = batch.items.map((item) => item.key);
+  return new TrainerError(
+    'BATCH_INCOMPLETE',
+    `The caches of ${items.join(', ')} hold no ${content}.`,
+    'Make the caches again for this architecture.',
+    { items },
+  );
+}

@@ -1,0 +1,178 @@
+import type { TrainingData } from '@musubi/dataset';
+import type { HostTensor } from '@musubi/onnx-graph';
+import type { Optimizer } from '@musubi/optimizers';
+import type { TorchGenerator } from '@musubi/random';
+
+import { gradientName } from '@musubi/autodiff';
+import { clipGradNorm } from '@musubi/optimizers';
+import { createLossAverage } from '@musubi/tracking';
+
+import type { MicroBatch } from './micro-batch.ts';
+import type { StepPlan } from './step-plan.ts';
+
+import { createGradientSum } from './accumulate.ts';
+import { TrainerError } from './errors.ts';
+
+/** Runs the training graph: feeds in, `loss` and the gradients out. */
+export type RunStep = (feeds: Readonly<Record<string, HostTensor>>) => Promise<Record<string, HostTensor>>;
+
+export interface TrainableParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Written in place by the optimizer. */
+  readonly data: Float32Array;
+}
+
+export interface TrainingRun {
+  readonly plan: StepPlan;
+  readonly data: TrainingData;
+  /** PyTorch's generator in the state that initialising the network left. */
+  readonly generator: TorchGenerator;
+  readonly prepare: (batch: Parameters<PrepareBatch>[0], generator: TorchGenerator) => MicroBatch;
+  readonly run: RunStep;
+  readonly parameters: readonly TrainableParameter[];
+  readonly optimizer: Optimizer;
+  /** Rate of each parameter group at an optimizer step, counted from 0. */
+  readonly learningRates: (step: number) => readonly number[];
+  readonly gradientAccumulationSteps: number;
+  /** 0 is no limit. */
+  readonly maxGradNorm: number;
+  readonly hooks: TrainingHooks;
+}
+type PrepareBatch = (batch: TrainingData extends { epoch(...args: never[]): AsyncIterable<infer B> } ? B : never) => void;
+
+export interface TrainingHooks {
+  /** After each batch. */
+  readonly onBatch?: (report: BatchReport) => void | Promise<void>;
+  /** After each optimizer step, before its batch is reported: save here what steps save. */
+  readonly onStep?: (at: RunPosition) => Promise<void>;
+  readonly onEpochEnd?: (at: RunPosition) => Promise<void>;
+  readonly onEpochStart?: (epoch: number) => void;
+  /** Once aborted, the run stops after the current step. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RunPosition {
+  /** Completed optimizer steps. */
+  readonly step: number;
+  /** From 1. */
+  readonly epoch: number;
+}
+
+export interface BatchReport extends RunPosition {
+  /** Batches since the start, this one included. */
+  readonly microStep: number;
+  /** From 1. */
+  readonly batchInEpoch: number;
+  readonly completesStep: boolean;
+  readonly loss: number;
+  readonly averageLoss: number;
+  /** Rates of the step this batch belongs to. */
+  readonly learningRates: readonly number[];
+  /** Rates after the schedule moved on. */
+  readonly nextLearningRates: readonly number[];
+  /** Norm of all gradients before clipping; null between steps. */
+  readonly gradientNorm: number | null;
+  readonly datasetIndex: number;
+  readonly items: readonly string[];
+  readonly timesteps: readonly number[];
+}
+
+export interface TrainingResult extends RunPosition {
+  readonly status: 'completed' | 'interrupted';
+  readonly averageLoss: number;
+}
+
+/**
+ * The training loop: batches in the original's order, gradients accumulated, clipped together, one optimizer step.
+ *
+ * @throws {TrainerError} `NON_FINITE_LOSS`, `NON_FINITE_GRADIENT`, with the parameters as they were after the last good step
+ */
+export async function train(run: TrainingRun): Promise<TrainingResult> {
+  const { plan, data, generator, hooks } = run;
+  const average = createLossAverage();
+  const sum = createGradientSum(run.gradientAccumulationSteps);
+  let [step, microStep, averageLoss, epoch] = [0, 0, Number.NaN, 0];
+  const isStopped = () => hooks.signal?.aborted === true;
+
+  while (epoch < plan.numEpochs && step < plan.maxTrainSteps && !isStopped()) {
+    epoch++;
+    hooks.onEpochStart?.(epoch);
+    let batchInEpoch = 0;
+    for await (const batch of data.epoch(epoch, generator)) {
+      microStep++;
+      batchInEpoch++;
+      const items = batch.items.map((item) => item.key);
+      const { feeds, timesteps } = run.prepare(batch, generator);
+      const outputs = await run.run({ ...feeds, ...parameterFeeds(run.parameters) });
+      const loss = Number(outputs['loss']?.data[0]);
+      if (!Number.isFinite(loss)) throw nonFinite('NON_FINITE_LOSS', `The loss is ${loss}`, step + 1, items);
+      sum.add(gradientsOf(run.parameters, outputs));
+
+      const learningRates = run.learningRates(step);
+      const completesStep = batchInEpoch % run.gradientAccumulationSteps === 0 || batchInEpoch === data.batchesPerEpoch;
+      let gradientNorm: number | null = null;
+      if (completesStep) {
+        const gradients = sum.take();
+        gradientNorm = clipGradNorm(gradients, run.maxGradNorm);
+        if (!Number.isFinite(gradientNorm)) {
+          throw nonFinite('NON_FINITE_GRADIENT', `The norm of the gradients is ${gradientNorm}`, step + 1, items);
+        }
+        run.optimizer.step(gradients, learningRates);
+        step++;
+        await hooks.onStep?.({ step, epoch });
+      }
+      averageLoss = average.add(batchInEpoch - 1, loss);
+      await hooks.onBatch?.({
+        step,
+        epoch,
+        microStep,
+        batchInEpoch,
+        completesStep,
+        loss,
+        averageLoss,
+        learningRates,
+        nextLearningRates: run.learningRates(step),
+        gradientNorm,
+        datasetIndex: batch.datasetIndex,
+        items,
+        timesteps: [...timesteps],
+      });
+      if (step >= plan.maxTrainSteps || (completesStep && isStopped())) break;
+    }
+    if (isStopped() && step < plan.maxTrainSteps) break;
+    await hooks.onEpochEnd?.({ step, epoch });
+  }
+  const status = step >= plan.maxTrainSteps ? 'completed' : 'interrupted';
+  return { status, step, epoch, averageLoss };
+}
+
+const parameterFeeds = (parameters: readonly TrainableParameter[]): Record<string, HostTensor> =>
+  Object.fromEntries(parameters.map(({ name, shape, data }) => [name, { dtype: 'float32', shape, data }]));
+
+function gradientsOf(
+  parameters: readonly TrainableParameter[],
+  outputs: Readonly<Record<string, HostTensor>>,
+): Map<string, Float32Array> {
+  return new Map(
+    parameters.map(({ name }) => {
+      const data = outputs[gradientName(name)]?.data;
+      if (data instanceof Float32Array) return [name, data];
+      throw new Error(`internal: the training graph gave no gradient of ${name}.`);
+    }),
+  );
+}
+
+function nonFinite(
+  code: 'NON_FINITE_LOSS' | 'NON_FINITE_GRADIENT',
+  found: string,
+  step: number,
+  items: readonly string[],
+): TrainerError {
+  return new TrainerError(
+    code,
+    `${found} at step ${step}, in the batch of ${items.join(', ')}.`,
+    'Lower --learning_rate, set --max_grad_norm, or look at the caches of these items.',
+    { step, items },
+  );
+}

@@ -1,0 +1,46 @@
+import type { Architecture } from '@musubi/models';
+import type { InjectedAdapter } from '@musubi/lora/graph';
+import type { LoraAdapter } from '@musubi/lora';
+import type { ParameterSource, Value } from '@musubi/onnx-graph';
+
+import { type TrainingGraphs, createTrainingGraphs } from '@musubi/autodiff';
+import { loraParameters } from '@musubi/lora';
+import { injectLora } from '@musubi/lora/graph';
+import { Graph, createParams, mul, reduceMean, sub } from '@musubi/onnx-graph';
+
+export interface TrainingModelOptions<Config> {
+  readonly architecture: Architecture<Config>;
+  readonly config: Config;
+  /** The base weights, where they lie. */
+  readonly weights: ParameterSource;
+  /** The adapter to train; its weights become inputs named like the keys of its file. */
+  readonly adapter: LoraAdapter;
+  /** Frozen adapters, in place of merging them into the base (`--base_weights`). */
+  readonly frozen?: readonly InjectedAdapter[];
+  /** Recompute each block in the backward pass instead of keeping what it computed. */
+  readonly gradientCheckpointing?: boolean;
+}
+
+/**
+ * The training graphs of a model with an adapter.
+ *
+ * Beside the model's own inputs they take `target` (in the layout of the prediction), `loss_weight` `[B, 1, 1]` and the
+ * adapter's weights. `loss` is the mean of `loss_weight·(prediction − target)²` (Lipman et al. 2023, arXiv 2210.02747,
+ * for the velocity target).
+ */
+export function createTrainingModel<Config>(options: TrainingModelOptions<Config>): TrainingGraphs {
+  const { architecture, config, weights, adapter, frozen = [], gradientCheckpointing = false } = options;
+  const base = new Graph(architecture.longName);
+  const { prediction } = architecture.build(createParams(base, weights), config);
+  base.output('loss', base.within('loss', () => flowMatchingLoss(prediction)));
+  const forward = injectLora(base, [...frozen, { adapter }]);
+  const trainable = loraParameters(adapter).map(({ name }) => name);
+  return createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing });
+}
+
+function flowMatchingLoss(prediction: Value): Value {
+  const { graph, shape } = prediction;
+  const difference = sub(prediction, graph.input('target', 'float32', shape));
+  const weight = graph.input('loss_weight', 'float32', [shape[0] ?? 1, 1, 1]);
+  return reduceMean(mul(mul(difference, difference), weight), shape.map((_, axis) => axis), false);
+}
