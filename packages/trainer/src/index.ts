@@ -1,1 +1,17 @@
-export {};
+export { type AssembledRun, type RunParts, assembleRun } from './assemble-run.ts';
+export { epochFile, epochToRemove, lastFile, stepFile, stepToRemove } from './checkpoint-files.ts';
+export { TrainerError, type TrainerErrorCode, type TrainerErrorFacts } from './errors.ts';
+export { type MicroBatch, type MicroBatchOptions, microBatchFeeds, prepareMicroBatch } from './micro-batch.ts';
+export { type RunFacts, type SaveMoment, adapterMetadata } from './run-metadata.ts';
+export { type StepPlan, planSteps } from './step-plan.ts';
+export {
+  type BatchReport,
+  type RunPosition,
+  type RunStep,
+  type TrainableParameter,
+  type TrainingHooks,
+  type TrainingResult,
+  type TrainingRun,
+  train,
+} from './train.ts';
+export { type TrainingModelOptions, createTrainingModel } from './training-model.ts';

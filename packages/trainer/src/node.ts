@@ -1,1 +1,1 @@
-export {};
+export { type RunHooks, type TrainOutcome, runTraining } from './node/run-training.ts';

@@ -1,4 +1,4 @@
-import type { TrainingData } from '@musubi/dataset';
+import type { TrainingBatch, TrainingData } from '@musubi/dataset';
 import type { HostTensor } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
 import type { TorchGenerator } from '@musubi/random';
@@ -28,7 +28,7 @@ export interface TrainingRun {
   readonly data: TrainingData;
   /** PyTorch's generator in the state that initialising the network left. */
   readonly generator: TorchGenerator;
-  readonly prepare: (batch: Parameters<PrepareBatch>[0], generator: TorchGenerator) => MicroBatch;
+  readonly prepare: (batch: TrainingBatch, generator: TorchGenerator) => MicroBatch;
   readonly run: RunStep;
   readonly parameters: readonly TrainableParameter[];
   readonly optimizer: Optimizer;
@@ -39,7 +39,6 @@ export interface TrainingRun {
   readonly maxGradNorm: number;
   readonly hooks: TrainingHooks;
 }
-type PrepareBatch = (batch: TrainingData extends { epoch(...args: never[]): AsyncIterable<infer B> } ? B : never) => void;
 
 export interface TrainingHooks {
   /** After each batch. */

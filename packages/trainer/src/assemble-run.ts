@@ -1,0 +1,124 @@
+import type { TrainConfig } from '@musubi/config';
+import type { TrainingData } from '@musubi/dataset';
+import type { LoraAdapter } from '@musubi/lora';
+import type { InjectedAdapter } from '@musubi/lora/graph';
+import type { Architecture, ResolvedWeights } from '@musubi/models';
+import type { ParameterSource } from '@musubi/onnx-graph';
+import type { Optimizer } from '@musubi/optimizers';
+
+import { type TrainingGraphs } from '@musubi/autodiff';
+import { createLora, loadWeights, loraParameters, selectTargets } from '@musubi/lora';
+import { createOptimizer } from '@musubi/optimizers';
+import { TorchGenerator } from '@musubi/random';
+import { createTimestepSampler } from '@musubi/samplers';
+import { createSchedule } from '@musubi/schedulers';
+
+import type { TrainingHooks, TrainingRun } from './train.ts';
+
+import { prepareMicroBatch } from './micro-batch.ts';
+import { type StepPlan, planSteps } from './step-plan.ts';
+import { createTrainingModel } from './training-model.ts';
+
+export interface RunParts<Config> {
+  readonly config: TrainConfig;
+  readonly seed: number;
+  readonly architecture: Architecture<Config>;
+  readonly model: Pick<ResolvedWeights<Config>, 'config'>;
+  /** The base weights, where they lie. */
+  readonly weights: ParameterSource;
+  readonly data: TrainingData;
+  /** `--network_weights` */
+  readonly networkWeights: LoraAdapter | null;
+  /** `--base_weights` */
+  readonly frozen: readonly InjectedAdapter[];
+}
+
+/** A run with everything but its session. */
+export interface AssembledRun {
+  readonly plan: StepPlan;
+  readonly adapter: LoraAdapter;
+  readonly graphs: TrainingGraphs;
+  readonly optimizer: Optimizer;
+  /** Modules that `--network_weights` left as they were initialised. */
+  readonly notLoaded: readonly string[];
+  /** The loop's arguments for a session that runs `graphs.training`. */
+  start(run: TrainingRun['run'], hooks: TrainingHooks): TrainingRun;
+}
+
+/**
+ * Composes adapter, graphs, optimizer and schedule. Random numbers are drawn in the original's order: what it draws while
+ * it constructs its model, then the adapter's initial weights; the generator goes on into the training loop.
+ */
+export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
+  const { config, architecture, model, data } = parts;
+  const generator = new TorchGenerator(parts.seed);
+  for (const shape of architecture.constructionDraws(model.config)) {
+    generator.randn(shape.reduce((a, b) => a * b, 1));
+  }
+  const { adapter, missing } = initialAdapter(parts, generator);
+  const plan = planSteps({ ...config, batchesPerEpoch: data.batchesPerEpoch });
+  const parameters = loraParameters(adapter);
+  const groups = [{ name: 'unet', learningRate: config.learningRate, parameters }];
+  const optimizer = createOptimizer(config.optimizerType, groups, config.optimizerArgs);
+  const schedule = createSchedule({
+    name: config.lrScheduler,
+    args: config.lrSchedulerArgs,
+    learningRate: config.learningRate,
+    totalSteps: plan.maxTrainSteps,
+    warmup: config.lrWarmupSteps,
+    decay: config.lrDecaySteps,
+    numCycles: config.lrSchedulerNumCycles,
+    power: config.lrSchedulerPower,
+    timescale: config.lrSchedulerTimescale,
+    minLrRatio: config.lrSchedulerMinLrRatio,
+  });
+  const sampler = createTimestepSampler(config);
+  const graphs = createTrainingModel({
+    architecture,
+    config: model.config,
+    weights: parts.weights,
+    adapter,
+    frozen: parts.frozen,
+    gradientCheckpointing: config.gradientCheckpointing,
+  });
+  const micro = { architecture, config: model.config, sampler, weightingScheme: config.weightingScheme };
+
+  return {
+    plan,
+    adapter,
+    graphs,
+    optimizer,
+    notLoaded: missing,
+    start: (run, hooks) => ({
+      plan,
+      data,
+      generator,
+      prepare: (batch, source) => prepareMicroBatch(batch, source, micro),
+      run,
+      parameters,
+      optimizer,
+      learningRates: (step) => groups.map((group) => schedule(step, group.learningRate)),
+      gradientAccumulationSteps: config.gradientAccumulationSteps,
+      maxGradNorm: config.maxGradNorm,
+      hooks,
+    }),
+  };
+}
+
+function initialAdapter<Config>(parts: RunParts<Config>, generator: TorchGenerator) {
+  const { config, architecture, model, networkWeights } = parts;
+  const { lora } = architecture;
+  const modules = selectTargets(
+    lora.modules(model.config),
+    { blockClasses: [lora.targetClass], exclude: lora.defaultExcludePatterns },
+    { exclude: config.excludePatterns, include: config.includePatterns },
+  );
+  const fresh = createLora({
+    modules,
+    rank: config.networkDim,
+    alpha: config.networkAlpha,
+    like: config.dimFromWeights ? networkWeights : null,
+    generator,
+  });
+  return networkWeights ? loadWeights(fresh, networkWeights) : { adapter: fresh, missing: [] };
+}
