@@ -25,7 +25,11 @@ export function createGradientSum(microBatches: number): GradientSum {
       }
       for (const [name, gradient] of gradients) {
         const total = sum.get(name);
-        if (!total) sum.set(name, gradient.map((x) => x * share));
+        if (!total)
+          sum.set(
+            name,
+            gradient.map((x) => x * share),
+          );
         else for (let i = 0; i < total.length; i++) total[i] = total[i]! + Math.fround(gradient[i]! * share);
       }
     },

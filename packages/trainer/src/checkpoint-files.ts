@@ -1,6 +1,8 @@
 /** Names of the adapter files of a run. */
-export const stepFile = (name: string, step: number): string => `${name}-step${String(step).padStart(8, '0')}.safetensors`;
-export const epochFile = (name: string, epoch: number): string => `${name}-${String(epoch).padStart(6, '0')}.safetensors`;
+export const stepFile = (name: string, step: number): string =>
+  `${name}-step${String(step).padStart(8, '0')}.safetensors`;
+export const epochFile = (name: string, epoch: number): string =>
+  `${name}-${String(epoch).padStart(6, '0')}.safetensors`;
 export const lastFile = (name: string): string => `${name}.safetensors`;
 
 /**

@@ -32,7 +32,10 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
   const { architecture, config, weights, adapter, frozen = [], gradientCheckpointing = false } = options;
   const base = new Graph(architecture.longName);
   const { prediction } = architecture.build(createParams(base, weights), config);
-  base.output('loss', base.within('loss', () => flowMatchingLoss(prediction)));
+  base.output(
+    'loss',
+    base.within('loss', () => flowMatchingLoss(prediction)),
+  );
   const forward = injectLora(base, [...frozen, { adapter }]);
   const trainable = loraParameters(adapter).map(({ name }) => name);
   return createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing });
@@ -42,5 +45,9 @@ function flowMatchingLoss(prediction: Value): Value {
   const { graph, shape } = prediction;
   const difference = sub(prediction, graph.input('target', 'float32', shape));
   const weight = graph.input('loss_weight', 'float32', [shape[0] ?? 1, 1, 1]);
-  return reduceMean(mul(mul(difference, difference), weight), shape.map((_, axis) => axis), false);
+  return reduceMean(
+    mul(mul(difference, difference), weight),
+    shape.map((_, axis) => axis),
+    false,
+  );
 }

@@ -33,6 +33,7 @@ export const locate = (file: string): string => basename(file);
 export async function openSession(graph: Graph, folder: string) {
   const session = await InferenceSession.create(encodeModel(graph), {
     intraOpNumThreads: 1,
+    graphOptimizationLevel: 'basic',
     logSeverityLevel: 3,
     extra: { session: { model_external_initializers_file_folder_path: folder } },
   });

@@ -18,8 +18,8 @@ export function fuseProducts(graph: Graph): Graph {
   return rewriteGraph(graph, (node, rewriter) => {
     const product = productOf(node, inner);
     if (!product) return undefined;
-    const left = absorb(product.left, inner);
-    const right = absorb(product.right, inner);
+    const left = absorb(product.left);
+    const right = absorb(product.right);
     const alpha = product.factor * left.factor * right.factor;
     if (node.op === 'MatMul' && !left.transposed && !right.transposed && alpha === 1) return undefined;
     const operands = product.transposed ? [flip(right), flip(left)] : [left, right];
@@ -69,16 +69,19 @@ function productOf(node: Node, inner: (value: Value) => boolean): Product | unde
   return undefined;
 }
 
-/** Looks through a transpose of the last two axes and, where nothing else needs the result, a constant factor. */
-function absorb(value: Value, inner: (value: Value) => boolean): Operand {
+/**
+ * Looks through transposes of the last two axes and constant factors, also where something else needs the result: a
+ * product must round the same whether or not its operand is kept for a backward pass.
+ */
+function absorb(value: Value): Operand {
   const node = value.producer;
   const [x, y] = node?.inputs ?? [];
   if (!node || !x) return { value, transposed: false, factor: 1 };
-  if (node.op === 'Transpose' && swapsLastTwo(node)) return flip(absorb(x, inner));
-  if (node.op === 'Mul' && y && inner(value)) {
+  if (node.op === 'Transpose' && swapsLastTwo(node)) return flip(absorb(x));
+  if (node.op === 'Mul' && y) {
     const [factor, scaled] = scalarOf(y) === undefined ? [scalarOf(x), y] : [scalarOf(y), x];
     if (factor !== undefined) {
-      const operand = absorb(scaled, inner);
+      const operand = absorb(scaled);
       return { ...operand, factor: operand.factor * factor };
     }
   }

@@ -105,7 +105,9 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     if (run.notLoaded.length > 0) {
       warn(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
     }
-    log(`${run.adapter.modules.length} modules, ${run.plan.maxTrainSteps} steps in ${run.plan.numEpochs} epochs of ${data.batchesPerEpoch} batches`);
+    log(
+      `${run.adapter.modules.length} modules, ${run.plan.maxTrainSteps} steps in ${run.plan.numEpochs} epochs of ${data.batchesPerEpoch} batches`,
+    );
     hooks.onStart?.({ totalSteps: run.plan.maxTrainSteps, totalEpochs: run.plan.numEpochs });
 
     const runtime = hooks.runtime ?? (await createNodeRuntime());
