@@ -1,3 +1,4 @@
+export { type Checkpoint, type CheckpointTensor, type TrainingArtifacts, artifactFiles } from './artifacts.ts';
 export { AutodiffError, type AutodiffErrorCode } from './errors.ts';
 export { type GradientRule, type RuleCall, type Thunk } from './rules/rule.ts';
 export { gradientRules, nonDifferentiable } from './rules/table.ts';

@@ -1,1 +1,1 @@
-export {};
+export { loadTrainingArtifacts, writeTrainingArtifacts } from './node/artifacts.ts';

@@ -78,7 +78,8 @@ export function decodeModel(bytes: Uint8Array): Graph {
 
 function parse(bytes: Uint8Array): ModelProto {
   try {
-    return fromBinary(ModelProtoSchema, bytes);
+    // Of a Buffer, slices would share its memory.
+    return fromBinary(ModelProtoSchema, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (cause) {
     throw new GraphError('INVALID_MODEL', '', 'this is not an ONNX model.', 'Check the file; it may be cut off.', {
       cause,

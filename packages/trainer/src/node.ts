@@ -1,1 +1,1 @@
-export { type RunHooks, type TrainOutcome, runTraining } from './node/run-training.ts';
+export { type RunHooks, type TrainEvent, type TrainOutcome, type TrainStep, runTraining } from './node/run-training.ts';

@@ -45,8 +45,8 @@ export interface TrainingHooks {
   readonly onBatch?: (report: BatchReport) => void | Promise<void>;
   /** After each optimizer step, before its batch is reported: save here what steps save. */
   readonly onStep?: (at: RunPosition) => Promise<void>;
-  readonly onEpochEnd?: (at: RunPosition) => Promise<void>;
   readonly onEpochStart?: (epoch: number) => void;
+  readonly onEpochEnd?: (at: RunPosition, averageLoss: number) => Promise<void>;
   /** Once aborted, the run stops after the current step. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -67,9 +67,9 @@ export interface BatchReport extends RunPosition {
   readonly loss: number;
   readonly averageLoss: number;
   /** Rates of the step this batch belongs to. */
+  readonly stepLearningRates: readonly number[];
+  /** Rates after the schedule moved on, as the original logs them. */
   readonly learningRates: readonly number[];
-  /** Rates after the schedule moved on. */
-  readonly nextLearningRates: readonly number[];
   /** Norm of all gradients before clipping; null between steps. */
   readonly gradientNorm: number | null;
   readonly datasetIndex: number;
@@ -108,7 +108,7 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
       if (!Number.isFinite(loss)) throw nonFinite('NON_FINITE_LOSS', `The loss is ${loss}`, step + 1, items);
       sum.add(gradientsOf(run.parameters, outputs));
 
-      const learningRates = run.learningRates(step);
+      const stepLearningRates = run.learningRates(step);
       const completesStep = batchInEpoch % run.gradientAccumulationSteps === 0 || batchInEpoch === data.batchesPerEpoch;
       let gradientNorm: number | null = null;
       if (completesStep) {
@@ -117,7 +117,7 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
         if (!Number.isFinite(gradientNorm)) {
           throw nonFinite('NON_FINITE_GRADIENT', `The norm of the gradients is ${gradientNorm}`, step + 1, items);
         }
-        run.optimizer.step(gradients, learningRates);
+        run.optimizer.step(gradients, stepLearningRates);
         step++;
         await hooks.onStep?.({ step, epoch });
       }
@@ -130,8 +130,8 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
         completesStep,
         loss,
         averageLoss,
-        learningRates,
-        nextLearningRates: run.learningRates(step),
+        stepLearningRates,
+        learningRates: run.learningRates(step),
         gradientNorm,
         datasetIndex: batch.datasetIndex,
         items,
@@ -140,7 +140,7 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
       if (step >= plan.maxTrainSteps || (completesStep && isStopped())) break;
     }
     if (isStopped() && step < plan.maxTrainSteps) break;
-    await hooks.onEpochEnd?.({ step, epoch });
+    await hooks.onEpochEnd?.({ step, epoch }, averageLoss);
   }
   const status = step >= plan.maxTrainSteps ? 'completed' : 'interrupted';
   return { status, step, epoch, averageLoss };

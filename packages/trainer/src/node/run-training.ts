@@ -5,7 +5,7 @@ import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { access, constants, mkdir, rm } from 'node:fs/promises';
 import { totalmem } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import { openTrainingData } from '@musubi/dataset/node';
 import { loraFile, modelspecMetadata, readLora, savePrecision } from '@musubi/lora';
@@ -16,10 +16,6 @@ import { PythonRandom } from '@musubi/random';
 import { type Runtime, planMemory } from '@musubi/runtime';
 import { createNodeRuntime } from '@musubi/runtime/node';
 import { openSafetensorsFile, writeSafetensorsFile } from '@musubi/safetensors/node';
-import { createStepClock, stepLogs } from '@musubi/tracking';
-import { openJsonLog } from '@musubi/tracking/node';
-
-import type { StepTiming } from '@musubi/tracking';
 
 import { assembleRun } from '../assemble-run.ts';
 import { epochFile, epochToRemove, lastFile, stepFile, stepToRemove } from '../checkpoint-files.ts';
@@ -27,43 +23,50 @@ import { TrainerError } from '../errors.ts';
 import { type RunFacts, adapterMetadata } from '../run-metadata.ts';
 import { type BatchReport, type RunPosition, train } from '../train.ts';
 
+/** What is known after a batch. */
+export interface TrainStep extends BatchReport {
+  readonly totalSteps: number;
+  readonly totalEpochs: number;
+  readonly groupNames: readonly string[];
+}
+
+export type TrainEvent =
+  | { readonly type: 'start'; readonly totalSteps: number; readonly totalEpochs: number }
+  | { readonly type: 'epoch'; readonly epoch: number; readonly totalEpochs: number }
+  | { readonly type: 'epoch-end'; readonly epoch: number; readonly averageLoss: number }
+  | { readonly type: 'saved'; readonly path: string; readonly step: number }
+  | { readonly type: 'removed'; readonly path: string };
+
 export interface RunHooks {
-  /** One line of information, e.g. what is loaded. */
-  readonly log?: (line: string) => void;
-  /** One line about something the user should look at. */
-  readonly warn?: (line: string) => void;
-  readonly onStart?: (facts: { readonly totalSteps: number; readonly totalEpochs: number }) => void;
+  /** Gets lines for the user: what is loaded, what to look at. */
+  readonly logger?: (line: string) => void;
   /** After each batch. */
-  readonly onBatch?: (report: BatchReport & StepTiming) => void;
-  /** A file has been written. */
-  readonly onSave?: (path: string) => void;
-  /** Once aborted, the run finishes its step, saves the adapter and ends as interrupted. */
+  readonly onStep?: (step: TrainStep) => void;
+  readonly onEvent?: (event: TrainEvent) => void;
+  /** When aborted, the run finishes its optimizer step, saves the adapter and ends. */
   readonly signal?: AbortSignal;
   /** The runtime to use; by default one on onnxruntime-node is started, and closed at the end. */
   readonly runtime?: Runtime;
 }
 
 export interface TrainOutcome {
-  readonly status: 'completed' | 'interrupted';
+  readonly status: 'finished' | 'interrupted';
+  /** The adapter saved last. */
+  readonly path: string;
   /** Completed optimizer steps. */
   readonly steps: number;
-  readonly averageLoss: number;
-  /** The last adapter file written. */
-  readonly adapterFile: string;
-  readonly logFile: string;
 }
 
 /**
  * A whole training run: opens what the configuration names, trains, writes the adapter.
  *
- * Paths are relative to the working folder. A log of every batch is appended to `<output_name>.log.jsonl` beside the
- * adapter.
+ * Paths are relative to the working folder.
  *
  * @throws typed errors of the packages concerned, each with a remedy; when the loss or a gradient is not finite, the
  *   adapter after the last good step is saved first
  */
 export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Promise<TrainOutcome> {
-  const { log = () => {}, warn = () => {} } = hooks;
+  const { logger = () => {}, onEvent = () => {} } = hooks;
   const architecture = wan;
   const seed = config.seed ?? randomInt(2 ** 32);
   const startedAt = Date.now() / 1000;
@@ -75,11 +78,11 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     architecture,
     datasetSeed: new PythonRandom(seed).randint(0, 2 ** 31),
     numTimestepBuckets: config.numTimestepBuckets ?? undefined,
-    logger: warn,
+    logger,
   });
   data.datasets.forEach((dataset, i) => {
     const buckets = dataset.buckets.map(({ key, count }) => `${key.slice(0, 2).join('x')}: ${count}`).join(', ');
-    log(`dataset ${i}: ${dataset.numItems} items in ${dataset.batchesPerEpoch} batches (${buckets})`);
+    logger(`dataset ${i}: ${dataset.numItems} items in ${dataset.batchesPerEpoch} batches (${buckets})`);
   });
 
   const checkpoint = await openSafetensorsFile(config.dit);
@@ -89,7 +92,6 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       task: config.task,
       ...(config.modelConfig ? { modelConfig: config.modelConfig } : {}),
     });
-    const folder = resolve(dirname(config.dit));
     const networkWeights = config.networkWeights === null ? null : await readAdapter(config.networkWeights);
     const frozen = await Promise.all(config.baseWeights.map((base, i) => frozenAdapter(base, i, closing)));
     const run = assembleRun({
@@ -103,12 +105,12 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       frozen,
     });
     if (run.notLoaded.length > 0) {
-      warn(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
+      logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
     }
-    log(
+    logger(
       `${run.adapter.modules.length} modules, ${run.plan.maxTrainSteps} steps in ${run.plan.numEpochs} epochs of ${data.batchesPerEpoch} batches`,
     );
-    hooks.onStart?.({ totalSteps: run.plan.maxTrainSteps, totalEpochs: run.plan.numEpochs });
+    const totals = { totalSteps: run.plan.maxTrainSteps, totalEpochs: run.plan.numEpochs };
 
     const runtime = hooks.runtime ?? (await createNodeRuntime());
     if (!hooks.runtime) closing.push(() => runtime.close());
@@ -116,7 +118,8 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     const session = await runtime.createSession({
       label: 'training_model',
       model: encodeModel(run.graphs.training),
-      externalDataFolder: folder,
+      externalDataFolder: dirname(config.dit),
+      externalFiles: Object.fromEntries(frozen.map(({ location, path }) => [location, path])),
       memory: planMemory({ weightBytes, totalMemoryBytes: totalmem() }),
     });
     closing.push(() => session.release());
@@ -132,11 +135,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       ditName: nameOf(config.dit),
       vaeName: config.vae === null ? null : nameOf(config.vae),
     };
-    const logFile = join(config.outputDir, `${config.outputName}.log.jsonl`);
-    const jsonLog = openJsonLog(logFile);
-    closing.push(async () => jsonLog.close());
     let adapterFile = '';
-
     const save = async (file: string, { step, epoch }: RunPosition) => {
       const path = join(config.outputDir, file);
       const metadata = adapterMetadata(config, facts, { step, epoch, savedAt: Date.now() / 1000 });
@@ -146,13 +145,15 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       });
       await writeSafetensorsFile(path, tensors, { metadata: all });
       adapterFile = path;
-      hooks.onSave?.(path);
+      onEvent({ type: 'saved', path, step });
     };
     const remove = async (file: string | null) => {
-      if (file !== null) await rm(join(config.outputDir, file), { force: true });
+      if (file === null) return;
+      const path = join(config.outputDir, file);
+      await rm(path, { force: true });
+      onEvent({ type: 'removed', path });
     };
-    const clock = createStepClock(run.plan.maxTrainSteps, () => performance.now() / 1000);
-    jsonLog.write({ event: 'start', time: startedAt, seed, steps: run.plan.maxTrainSteps, epochs: run.plan.numEpochs });
+    onEvent({ type: 'start', ...totals });
 
     let lastGood: RunPosition = { step: 0, epoch: 0 };
     const loop = run.start((feeds) => session.run(feeds), {
@@ -165,55 +166,55 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
         const old = stepToRemove(at.step, config.saveEveryNSteps, config.saveLastNSteps);
         await remove(old === null ? null : stepFile(config.outputName, old));
       },
-      onEpochEnd: async (at) => {
+      onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: totals.totalEpochs }),
+      onEpochEnd: async (at, averageLoss) => {
+        onEvent({ type: 'epoch-end', epoch: at.epoch, averageLoss });
         if (config.saveEveryNEpochs === null || at.epoch % config.saveEveryNEpochs !== 0) return;
         if (at.epoch >= run.plan.numEpochs) return;
         await save(epochFile(config.outputName, at.epoch), at);
         const old = epochToRemove(at.epoch, config.saveEveryNEpochs, config.saveLastNEpochs);
         await remove(old === null ? null : epochFile(config.outputName, old));
       },
-      onBatch: (report) => {
-        const { loss, averageLoss, nextLearningRates: learningRates } = report;
-        jsonLog.write({
-          event: 'batch',
-          time: Date.now() / 1000,
-          ...stepLogs({ loss, averageLoss, learningRates, groupNames: ['unet'] }),
-          ...report,
-        });
-        hooks.onBatch?.({ ...report, ...clock(report.step) });
-      },
+      onBatch: (report) => hooks.onStep?.({ ...report, ...totals, groupNames: ['unet'] }),
     });
     try {
-      const { status, step, averageLoss } = await train(loop);
-      const last = status === 'completed' ? lastFile(config.outputName) : stepFile(config.outputName, step);
-      const epoch = status === 'completed' ? run.plan.numEpochs : lastGood.epoch - 1;
-      await save(last, { step, epoch });
-      jsonLog.write({ event: 'end', time: Date.now() / 1000, status, step, averageLoss, file: adapterFile });
-      return { status, steps: step, averageLoss, adapterFile, logFile };
+      const { status, step } = await train(loop);
+      const isDone = status === 'completed';
+      const epoch = isDone ? run.plan.numEpochs : lastGood.epoch - 1;
+      await save(isDone ? lastFile(config.outputName) : stepFile(config.outputName, step), { step, epoch });
+      return { status: isDone ? 'finished' : 'interrupted', path: adapterFile, steps: step };
     } catch (error) {
       const { step, epoch } = lastGood;
       if (step > 0 && isNonFinite(error)) await save(stepFile(config.outputName, step), { step, epoch: epoch - 1 });
-      jsonLog.write({ event: 'error', time: Date.now() / 1000, step, message: String(error) });
       throw error;
     }
   } finally {
     for (const close of closing.toReversed()) await close();
   }
+}
 
-  async function frozenAdapter(
-    { path, multiplier }: TrainConfig['baseWeights'][number],
-    index: number,
-    closers: (() => Promise<void>)[],
-  ): Promise<InjectedAdapter> {
-    const store = await openSafetensorsFile(path);
-    closers.push(() => store.close());
-    return {
-      adapter: await readLora(store),
-      multiplier,
-      prefix: `base_weights.${index}.`,
-      source: adapterSource(store, (file) => resolve(file)),
-    };
-  }
+/** An adapter that stays as it is, read where it lies; its file is a location of its own. */
+async function frozenAdapter(
+  { path, multiplier }: TrainConfig['baseWeights'][number],
+  index: number,
+  closing: (() => Promise<void>)[],
+): Promise<FrozenAdapter> {
+  const store = await openSafetensorsFile(path);
+  closing.push(() => store.close());
+  const location = `base_weights/${index}.safetensors`;
+  return {
+    location,
+    path,
+    adapter: await readLora(store),
+    multiplier,
+    prefix: `base_weights.${index}.`,
+    source: adapterSource(store, () => location),
+  };
+}
+
+interface FrozenAdapter extends InjectedAdapter {
+  readonly location: string;
+  readonly path: string;
 }
 
 async function readAdapter(path: string) {
