@@ -34,6 +34,9 @@ export interface SaveMoment {
 /** All metadata of an adapter file but its hashes. */
 export function adapterMetadata(config: TrainConfig, facts: RunFacts, at: SaveMoment): Record<string, string> {
   const options = {
+    // Options that the original's parser does not have, but its files record.
+    full_fp16: false,
+    full_bf16: false,
     ...config.metadataText,
     max_train_steps: String(facts.plan.maxTrainSteps),
     seed: String(facts.seed),

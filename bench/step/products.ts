@@ -1,0 +1,38 @@
+import { Graph, encodeModel, evaluateDim, matmul } from '../../packages/onnx-graph/src/index.ts';
+
+/** The matrix products of a graph with the lengths of its symbols filled in, equal ones counted. */
+export interface Product {
+  readonly batch: number;
+  readonly m: number;
+  readonly k: number;
+  readonly n: number;
+  readonly count: number;
+}
+
+export function productsOf(graph: Graph, symbols: ReadonlyMap<string, number>): Product[] {
+  const found = new Map<string, Product>();
+  for (const node of graph.nodes) {
+    if (node.op !== 'MatMul' && node.op !== 'FusedMatMul') continue;
+    const [left] = node.inputs;
+    const [output] = node.outputs;
+    const lengths = (shape: readonly (number | string)[] = []) => shape.map((d) => evaluateDim(d, symbols));
+    const out = lengths(output?.shape);
+    const k = lengths(left?.shape).at(node.attributes['transA'] === 1 ? -2 : -1) ?? 1;
+    const [m = 1, n = 1] = out.slice(-2);
+    const batch = out.slice(0, -2).reduce((a, b) => a * b, 1);
+    const key = [batch, m, k, n].join('x');
+    found.set(key, { batch, m, k, n, count: (found.get(key)?.count ?? 0) + 1 });
+  }
+  return [...found.values()];
+}
+
+export const flopsOf = ({ batch, m, k, n, count }: Product): number => 2 * batch * m * k * n * count;
+
+/** ONNX Runtime's plain MatMul at one shape. */
+export function productModel({ batch, m, k, n }: Product): Uint8Array {
+  const graph = new Graph('product');
+  const a = graph.input('a', 'float32', [batch, m, k]);
+  const b = graph.input('b', 'float32', batch === 1 ? [k, n] : [batch, k, n]);
+  graph.output('y', matmul(a, b));
+  return encodeModel(graph);
+}
