@@ -24,7 +24,9 @@ export const bench: Bench = {
       const request: Request = { kind, checkpoint, tokens, gradientCheckpointing, threads, repeats: 3 };
       const result = await inOwnProcess(request);
       const how = gradientCheckpointing ? ', checkpointed' : '';
-      log(`${kind} at ${tokens} tokens${how}: ${(result.seconds * 1000).toFixed(0)} ms, ${mebibytes(result).toFixed(0)} MiB`);
+      log(
+        `${kind} at ${tokens} tokens${how}: ${(result.seconds * 1000).toFixed(0)} ms, ${mebibytes(result).toFixed(0)} MiB`,
+      );
       return result;
     };
     try {

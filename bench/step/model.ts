@@ -31,7 +31,11 @@ export async function writeCheckpoint(path: string): Promise<void> {
     const fanIn = shape.slice(1).reduce((a, b) => a * b, 1);
     const scale = shape.length > 1 ? 1 / Math.sqrt(fanIn) : 0.02;
     const offset = /norm\d?(_[qk])?\.weight$/.test(name) ? 1 : 0;
-    const data = async () => fromFloat32(generator.randn(count).map((x) => offset + scale * x), 'F32');
+    const data = async () =>
+      fromFloat32(
+        generator.randn(count).map((x) => offset + scale * x),
+        'F32',
+      );
     return { name, dtype: 'F32', shape, data };
   });
   await writeSafetensorsFile(path, tensors);

@@ -14,6 +14,9 @@ export function toSessionOptions(request: SessionRequest): InferenceSession.Sess
   return {
     executionProviders: [...providers],
     executionMode: 'sequential',
+    // Our graphs come with their products fused. Higher levels fuse other nodes of a forward pass when nothing keeps their
+    // values, so that a checkpointed step would round differently from a plain one.
+    graphOptimizationLevel: 'basic',
     enableCpuMemArena: memory.arena,
     enableMemPattern: memory.memoryPattern,
     ...(memory.threads === undefined ? {} : { intraOpNumThreads: memory.threads }),

@@ -14,7 +14,11 @@ test('names are those of the original', () => {
 interface Retention {
   readonly unit: 'steps' | 'epochs';
   readonly options: Readonly<Record<string, number | undefined>>;
-  readonly after_each_save: readonly { readonly step?: number; readonly epoch?: number; readonly on_disk: readonly string[] }[];
+  readonly after_each_save: readonly {
+    readonly step?: number;
+    readonly epoch?: number;
+    readonly on_disk: readonly string[];
+  }[];
 }
 
 // State folders, which these cases also have, are not part of this release.

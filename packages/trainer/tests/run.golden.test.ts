@@ -73,7 +73,9 @@ describe.each(runs)('the whole run %s from its seed alone', (name) => {
   });
 
   test('has the batches, in the order of the original', () => {
-    expect(steps.map(({ epoch, batchInEpoch, datasetIndex, items }) => ({ epoch, batchInEpoch, datasetIndex, items }))).toEqual(
+    expect(
+      steps.map(({ epoch, batchInEpoch, datasetIndex, items }) => ({ epoch, batchInEpoch, datasetIndex, items })),
+    ).toEqual(
       recorded.micro_steps.map((m) => ({
         epoch: m.epoch,
         batchInEpoch: m.batch_in_epoch,
@@ -88,16 +90,31 @@ describe.each(runs)('the whole run %s from its seed alone', (name) => {
   });
 
   test('has the loss of every batch and its average', () => {
-    expect(steps.map((s) => s.loss)).toBeAllClose(recorded.micro_steps.map((m) => m.loss), { rtol: 1e-5 });
-    expect(steps.map((s) => s.averageLoss)).toBeAllClose(recorded.micro_steps.map((m) => m.loss_average), { rtol: 1e-5 });
+    expect(steps.map((s) => s.loss)).toBeAllClose(
+      recorded.micro_steps.map((m) => m.loss),
+      { rtol: 1e-5 },
+    );
+    expect(steps.map((s) => s.averageLoss)).toBeAllClose(
+      recorded.micro_steps.map((m) => m.loss_average),
+      { rtol: 1e-5 },
+    );
   });
 
   test('has its learning rates and gradient norms', () => {
     const completed = steps.filter((s) => s.completesStep);
     expect(completed.map((s) => s.step)).toEqual(recorded.steps.map((s) => s.step));
-    expect(completed.flatMap((s) => s.stepLearningRates)).toBeAllClose(recorded.steps.flatMap((s) => s.lr), { rtol: 1e-5 });
-    expect(completed.flatMap((s) => s.learningRates)).toBeAllClose(recorded.steps.flatMap((s) => s.lr_after), { rtol: 1e-5 });
-    expect(completed.map((s) => s.gradientNorm ?? Number.NaN)).toBeAllClose(recorded.steps.map((s) => s.gradient_norm), { rtol: 1e-5 });
+    expect(completed.flatMap((s) => s.stepLearningRates)).toBeAllClose(
+      recorded.steps.flatMap((s) => s.lr),
+      { rtol: 1e-5 },
+    );
+    expect(completed.flatMap((s) => s.learningRates)).toBeAllClose(
+      recorded.steps.flatMap((s) => s.lr_after),
+      { rtol: 1e-5 },
+    );
+    expect(completed.map((s) => s.gradientNorm ?? Number.NaN)).toBeAllClose(
+      recorded.steps.map((s) => s.gradient_norm),
+      { rtol: 1e-5 },
+    );
   });
 
   test('writes the same files', async () => {
@@ -123,7 +140,8 @@ describe.each(runs)('the whole run %s from its seed alone', (name) => {
   });
 });
 
-const layout = (store: TensorStore) => Array.from(store.tensors.values(), ({ name, dtype, shape }) => ({ name, dtype, shape }));
+const layout = (store: TensorStore) =>
+  Array.from(store.tensors.values(), ({ name, dtype, shape }) => ({ name, dtype, shape }));
 
 const pick = (record: Readonly<Record<string, string>>, keys: readonly string[]) =>
   Object.fromEntries(keys.map((key) => [key, record[key]]));

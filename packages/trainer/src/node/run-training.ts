@@ -114,13 +114,15 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
 
     const runtime = hooks.runtime ?? (await createNodeRuntime());
     if (!hooks.runtime) closing.push(() => runtime.close());
-    const weightBytes = [...model.weights.values()].reduce((sum, w) => sum + w.byteLength, 0);
+    const stored = [...model.weights.values()];
+    const weightBytes = stored.reduce((sum, w) => sum + w.byteLength, 0);
+    const narrowWeights = stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1);
     const session = await runtime.createSession({
       label: 'training_model',
       model: encodeModel(run.graphs.training),
       externalDataFolder: dirname(config.dit),
       externalFiles: Object.fromEntries(frozen.map(({ location, path }) => [location, path])),
-      memory: planMemory({ weightBytes, totalMemoryBytes: totalmem() }),
+      memory: planMemory({ weightBytes, totalMemoryBytes: totalmem(), narrowWeights }),
     });
     closing.push(() => session.release());
 
