@@ -6,9 +6,7 @@ import type { Trainer } from './training-run.ts';
 /** Loads the trainer, and with it everything heavy, after it has been made sure that ONNX Runtime is there. */
 export async function loadTrainer(): Promise<Trainer> {
   assertRuntime(createRequire(import.meta.url).resolve, process);
-  const trainer: object = await import('@musubi/trainer/node');
-  if (!isTrainer(trainer)) throw new Error('@musubi/trainer/node has no runTraining');
-  return trainer;
+  return await import('@musubi/trainer/node');
 }
 
 /**
@@ -38,7 +36,3 @@ export function assertRuntime(resolve: (name: string) => string, machine: { plat
 
 /** Both packages, so that it also helps after `npx @musubi/cli`, which installs into a folder of its own. */
 const installCommand = 'npm install --onnxruntime-node-install=skip @musubi/cli onnxruntime-node@1.30.0';
-
-function isTrainer(module: object): module is Trainer {
-  return 'runTraining' in module && typeof module.runTraining === 'function';
-}

@@ -62,6 +62,13 @@ const step = (number: number) => ({
   learningRates: [1e-4],
   groupNames: ['unet'],
   gradientNorm: 1,
+  microStep: number,
+  batchInEpoch: number,
+  completesStep: true,
+  stepLearningRates: [1e-4],
+  datasetIndex: 0,
+  items: ['cat'],
+  timesteps: [500],
 });
 
 describe('without training', () => {

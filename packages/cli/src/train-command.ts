@@ -55,6 +55,9 @@ export async function train(config: TrainConfig, answers: readonly string[], con
           epoch: step.epoch,
           ...stepLogs(step),
           gradient_norm: step.gradientNorm,
+          dataset: step.datasetIndex,
+          items: step.items,
+          timesteps: step.timesteps,
         });
       },
     };

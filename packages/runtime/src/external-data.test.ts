@@ -53,7 +53,7 @@ describe('of a file that is no model', () => {
   });
 
   test('graphs nested without end are refused', () => {
-    let bytes = new Uint8Array();
+    let bytes: Uint8Array = new Uint8Array();
     // node (field 1) with an attribute (5) with a graph (6), within a graph
     for (let i = 0; i < 600; i++) bytes = field([1, 5, 6][2 - (i % 3)] ?? 1, bytes);
 

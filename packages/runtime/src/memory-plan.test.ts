@@ -39,6 +39,7 @@ describe('toSessionOptions', () => {
     expect(toSessionOptions({ model })).toEqual({
       executionProviders: ['cpu'],
       executionMode: 'sequential',
+      graphOptimizationLevel: 'basic',
       enableCpuMemArena: false,
       enableMemPattern: false,
       logSeverityLevel: 4,
@@ -64,6 +65,7 @@ describe('toSessionOptions', () => {
     expect(options).toEqual({
       executionProviders: ['webgpu', 'cpu'],
       executionMode: 'sequential',
+      graphOptimizationLevel: 'basic',
       enableCpuMemArena: true,
       enableMemPattern: true,
       intraOpNumThreads: 3,
