@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { openSafetensorsFile } from '@musubi/safetensors/node';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { goldenPath, hasGolden, isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
 import { PythonRandom, TorchGenerator } from '../src/index.ts';
@@ -40,8 +41,12 @@ test('there is a run to compare with', () => {
 
 describe.each(names)('run %s', (name) => {
   const run = readGoldenJson<Run>('runs', name, 'run.json');
-  const noise = readFloat32Tensors(goldenPath('runs', name, 'noise.safetensors'));
-  const initial = readFloat32Tensors(goldenPath('runs', name, 'initial_lora.safetensors'));
+  let noise = new Map<string, Float32Array>();
+  let initial = new Map<string, Float32Array>();
+  beforeAll(async () => {
+    noise = await readFloat32Tensors(goldenPath('runs', name, 'noise.safetensors'));
+    initial = await readFloat32Tensors(goldenPath('runs', name, 'initial_lora.safetensors'));
+  });
   const isUniform = /^timestep_sampling\s*=\s*"uniform"/m.test(
     readFileSync(goldenPath('runs', name, 'config.toml'), 'utf8'),
   );
@@ -119,17 +124,12 @@ describe.each(names)('run %s', (name) => {
   });
 });
 
-function readFloat32Tensors(path: string): Map<string, Float32Array> {
-  const file = readFileSync(path);
-  const start = 8 + Number(file.readBigUInt64LE(0));
-  const header = JSON.parse(file.toString('utf8', 8, start)) as Record<string, { data_offsets: [number, number] }>;
-  const values = ([from, to]: [number, number]): Float32Array =>
-    new Float32Array(Uint8Array.from(file.subarray(start + from, start + to)).buffer);
-  return new Map(
-    Object.entries(header)
-      .filter(([name]) => name !== '__metadata__')
-      .map(([name, { data_offsets }]) => [name, values(data_offsets)]),
-  );
+async function readFloat32Tensors(path: string): Promise<Map<string, Float32Array>> {
+  const store = await openSafetensorsFile(path);
+  const tensors = new Map<string, Float32Array>();
+  for (const name of store.tensors.keys()) tensors.set(name, await store.readFloat32(name));
+  await store.close();
+  return tensors;
 }
 
 function size(shape: readonly number[]): number {
