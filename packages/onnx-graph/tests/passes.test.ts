@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'vitest';
+
+import type { Case } from './operator-cases.ts';
+
+import {
+  Graph,
+  cast,
+  createParams,
+  encodeModel,
+  fuseProducts,
+  gate,
+  gateWeights,
+  linear,
+  mT,
+  matmul,
+  mul,
+  nodesNeeded,
+  rewriteGraph,
+  softmax,
+  tanh,
+  transpose,
+} from '../src/index.ts';
+import { createRandom, interpret, randomTensor, tensor } from './interpreter/index.ts';
+import { runOnRuntime } from './on-runtime.ts';
+import { createCase } from './operator-cases.ts';
+import { randomGraph } from './random-graph.ts';
+
+const seeds = Array.from({ length: 25 }, (_, i) => 100 + i);
+const operatorsOf = (graph: Graph) => graph.nodes.map((n) => n.op);
+
+async function expectSame({ graph, feeds }: Case, rewritten: Graph): Promise<void> {
+  const expected = interpret(graph, feeds);
+  const computed = interpret(rewritten, feeds);
+  const run = await runOnRuntime(rewritten, feeds);
+  expect(Object.keys(computed)).toEqual(Object.keys(expected));
+  for (const [name, { shape, data }] of Object.entries(expected)) {
+    expect(computed[name]?.shape).toEqual(shape);
+    expect(computed[name]?.data).toBeAllClose(data, { rtol: 1e-12, atol: 1e-12 });
+    expect(run[name]?.data).toBeAllClose(data, { rtol: 1e-5, atol: 1e-5 });
+  }
+}
+
+describe('rewriteGraph', () => {
+  test.each(seeds)('copies random graph %i, leaving out what no output needs', async (seed) => {
+    const example = randomGraph(seed);
+    const { graph } = rewriteGraph(example.graph);
+    await expectSame(example, graph);
+    expect(graph.inputs.map((v) => v.name)).toEqual(example.graph.inputs.map((v) => v.name));
+    expect(encodeModel(rewriteGraph(graph).graph)).toEqual(encodeModel(graph));
+    const used = new Set([...graph.nodes.flatMap((n) => n.inputs), ...graph.outputs.map((o) => o.value)]);
+    expect(graph.initializers.filter((v) => !used.has(v))).toEqual([]);
+  });
+});
+
+describe('fuseProducts', () => {
+  test.each(seeds)('computes what random graph %i computes', async (seed) => {
+    const example = randomGraph(seed);
+    await expectSame(example, fuseProducts(example.graph));
+  });
+
+  test('reads transposed and scaled operands in place', async () => {
+    const example = createCase(1, (c) => {
+      const [q, k] = [c.float(['B', 2, 'S', 4]), c.float(['B', 2, 'T', 4])];
+      return softmax(matmul(mul(q, 0.5), mT(mul(0.25, k))));
+    });
+    const fused = fuseProducts(example.graph);
+    expect(operatorsOf(fused)).toEqual(['FusedMatMul', 'Softmax']);
+    expect(fused.nodes[0]?.attributes).toEqual({ transA: 0, transB: 1, alpha: 0.125 });
+    await expectSame(example, fused);
+  });
+
+  test('keeps a scaled operand that others use, and other permutations', async () => {
+    const example = createCase(2, (c) => {
+      const scaled = mul(c.float(['B', 4]), 3);
+      const x = c.float([4, 'S', 2]);
+      return [matmul(scaled, c.float([4, 3])), tanh(scaled), matmul(transpose(x, [2, 1, 0]), c.float([4, 5]))];
+    });
+    const fused = fuseProducts(example.graph);
+    expect(operatorsOf(fused)).toEqual(operatorsOf(example.graph));
+    await expectSame(example, fused);
+  });
+
+  test('leaves two transposes, which cancel, as they are', async () => {
+    const example = createCase(3, (c) => matmul(mT(mT(c.float(['B', 3]))), c.float([3, 2])));
+    expect(operatorsOf(fuseProducts(example.graph))).toEqual(['Transpose', 'Transpose', 'MatMul']);
+    await expectSame(example, fuseProducts(example.graph));
+  });
+});
+
+describe('gate', () => {
+  test.each([[['B', 3]], [[]], [[0, 2]], [['B', 'S', 2, 1]]])('is the identity on %j', async (shape) => {
+    const { graph, feeds } = createCase(4, (c) => {
+      const x = c.float(shape);
+      const waits = [c.float(['S']), c.float([]), c.integer('int64', ['B', 'S'], 0, 9), c.integer('bool', [2], 0, 2)];
+      return gate(x, waits);
+    });
+    expect(graph.outputs[0]?.value.shape).toEqual(shape);
+    expect(interpret(graph, feeds)['y0']).toEqual(feeds['x0']);
+    expect((await runOnRuntime(graph, feeds))['y0']).toEqual(feeds['x0']);
+  });
+
+  test('waits for what it names', () => {
+    const graph = new Graph('example');
+    const late = tanh(graph.input('y', 'float32', [5]));
+    graph.output('x after y', gate(graph.input('x', 'float32', ['B', 3]), [late]));
+    expect(nodesNeeded(graph)).toContain(late.producer);
+  });
+});
+
+const external = () => tensor([3, 2], [1, 2, 3, 4, 5, 6]);
+
+describe('gateWeights', () => {
+  test('widens a weight after the other operand of its product is there', () => {
+    const graph = new Graph('example');
+    const range = { location: 'a', offset: 0, length: 24 };
+    const p = createParams(graph, () => ({ dtype: 'bfloat16', shape: [4, 3], external: range }));
+    const x = tanh(graph.input('x', 'float32', ['B', 3]));
+    graph.output('y', linear(x, { ...p, has: () => false }, 3, 4));
+    const gated = gateWeights(fuseProducts(graph));
+
+    const product = gated.nodes.at(-1);
+    const widened = product?.inputs[1]?.producer;
+    expect([product?.op, widened?.op, widened?.inputs[0]?.producer?.op]).toEqual(['FusedMatMul', 'Cast', 'Reshape']);
+    expect(operatorsOf(gated).indexOf('Tanh')).toBeLessThan(operatorsOf(gated).indexOf('Reshape'));
+
+    const random = createRandom(1);
+    const [feeds, weight] = [{ x: randomTensor(random, [2, 3]) }, randomTensor(random, [4, 3])];
+    const options = { external: () => weight };
+    expect(interpret(gated, feeds, options)).toEqual(interpret(graph, feeds, options));
+  });
+
+  test('leaves products of float32 weights as they are', () => {
+    const graph = new Graph('example');
+    const x = graph.input('x', 'float32', ['B', 3]);
+    const w = graph.external('w', 'float32', [3, 2], { location: 'a', offset: 0, length: 24 });
+    graph.output('y', cast(matmul(x, w), 'float64'));
+    expect(operatorsOf(gateWeights(graph))).toEqual(['MatMul', 'Cast']);
+    expect(interpret(gateWeights(graph), { x: tensor([1, 3], [1, 0, 0]) }, { external })['y']).toEqual(
+      tensor([1, 2], [1, 2]),
+    );
+  });
+});
