@@ -69,11 +69,31 @@ describe('fuseProducts', () => {
     await expectSame(example, fused);
   });
 
-  test('keeps a scaled operand that others use, and other permutations', async () => {
+  test('writes a product transposed and scaled', async () => {
+    const example = createCase(2, (c) => mul(3, mT(mul(matmul(c.float(['B', 4]), c.float([4, 3])), 0.5))));
+    const fused = fuseProducts(example.graph);
+    expect(operatorsOf(fused)).toEqual(['FusedMatMul']);
+    expect(fused.nodes[0]?.attributes).toEqual({ transA: 1, transB: 1, alpha: 1.5 });
+    await expectSame(example, fused);
+  });
+
+  test('keeps operands and products that something else needs', async () => {
     const example = createCase(2, (c) => {
       const scaled = mul(c.float(['B', 4]), 3);
-      const x = c.float([4, 'S', 2]);
-      return [matmul(scaled, c.float([4, 3])), tanh(scaled), matmul(transpose(x, [2, 1, 0]), c.float([4, 5]))];
+      const product = matmul(scaled, c.float([4, 3]));
+      return [tanh(scaled), product, mT(product)];
+    });
+    const fused = fuseProducts(example.graph);
+    expect(operatorsOf(fused)).toEqual(['Mul', 'FusedMatMul', 'Tanh', 'Transpose']);
+    await expectSame(example, fused);
+  });
+
+  test('leaves other permutations and 16-bit factors', async () => {
+    const example = createCase(2, (c) => {
+      const half = c.graph.constant({ dtype: 'float16', shape: [], data: Uint16Array.of(0x3800) });
+      const [x, w] = [c.integer('int32', ['B', 4], -9, 9), c.integer('int32', [4, 3], -9, 9)];
+      const product = matmul(mul(cast(x, 'float16'), half), cast(w, 'float16'));
+      return [cast(product, 'float32'), matmul(transpose(c.float([4, 'S', 2]), [2, 1, 0]), c.float([4, 5]))];
     });
     const fused = fuseProducts(example.graph);
     expect(operatorsOf(fused)).toEqual(operatorsOf(example.graph));

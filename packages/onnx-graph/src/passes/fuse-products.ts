@@ -95,7 +95,8 @@ function swapsLastTwo(node: Node): boolean {
   return rank >= 2 && perm.every((p, i) => p === (i < rank - 2 ? i : 2 * rank - 3 - i));
 }
 
+/** A constant of shape []; 16-bit floats are there as their bits, which are no factor. */
 function scalarOf(value: Value): number | undefined {
-  if (value.shape.length !== 0 || !value.data) return undefined;
+  if (value.shape.length !== 0 || !value.data || !['float32', 'float64'].includes(value.dtype)) return undefined;
   return Number(value.data.data[0]);
 }
