@@ -57,5 +57,5 @@ Loss:  ${loss(1)} on average in epoch 1, ${loss(lastEpoch)} in epoch ${lastEpoch
 LoRA:  ${here('output', 'my_lora.safetensors')}
 Log:   ${here('output', 'my_lora.log.jsonl')}, a line a batch
 
-${here('config.toml')} and ${here('dataset.toml')} are ordinary files of musubi-tuner: put your checkpoint and caches there.`);
+Files of musubi-tuner work the same: ${here('config.toml')} and ${here('dataset.toml')} are two of them.`);
 }
