@@ -14,8 +14,8 @@ export interface GeneratorState extends MersenneTwisterState {
 /**
  * PyTorch's CPU generator: MT19937 with the mappings of `torch.rand`, `torch.randn`, `torch.randperm`.
  *
- * Uniforms, permutations, integers and bfloat16 normals equal PyTorch's bit for bit. Float32 normals agree within 1e-6,
- * because PyTorch's own logarithm and sine differ between processors.
+ * Uniforms, permutations, integers and bfloat16 normals equal PyTorch's bit for bit, float32 normals those of PyTorch on
+ * processors with AVX2; on others its logarithm and sine differ by up to 2e-6.
  */
 export class TorchGenerator {
   #engine: MersenneTwister;

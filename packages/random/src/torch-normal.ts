@@ -1,4 +1,5 @@
 import { roundToBfloat16 } from './bfloat16.ts';
+import { cosineAndSine, logOf24Bits } from './float32-functions.ts';
 import type { MersenneTwister } from './mersenne-twister.ts';
 
 /** From this many values on, PyTorch fills a tensor with uniforms and transforms them in groups of this size. */
@@ -30,14 +31,16 @@ export function fillNormal(engine: MersenneTwister, count: number, dtype: Normal
 
 type Transform = (words: Uint32Array, values: Float32Array, start: number) => void;
 
+const TWO_PI = Math.fround(2 * Math.PI);
+const pair = new Float32Array(2);
+
 function transformFloat32(words: Uint32Array, values: Float32Array, start: number): void {
   for (let j = start; j < start + GROUP / 2; j++) {
-    const u = 1 - words[j]! / 2 ** 24;
-    const r = Math.fround(Math.sqrt(-2 * Math.fround(Math.log(u))));
-    const theta = Math.fround(2 * Math.PI * (words[j + GROUP / 2]! / 2 ** 24));
+    const r = Math.fround(Math.sqrt(-2 * logOf24Bits(2 ** 24 - words[j]!)));
+    cosineAndSine(Math.fround(TWO_PI * (words[j + GROUP / 2]! / 2 ** 24)), pair);
     // Adding the mean, zero, turns −0 into +0.
-    values[j] = r * Math.fround(Math.cos(theta)) + 0;
-    values[j + GROUP / 2] = r * Math.fround(Math.sin(theta)) + 0;
+    values[j] = r * pair[0]! + 0;
+    values[j + GROUP / 2] = r * pair[1]! + 0;
   }
 }
 
