@@ -64,6 +64,7 @@ const configurationErrors: Readonly<Record<string, 'all' | readonly string[]>> =
   SamplerError: 'all',
   ScheduleError: 'all',
   OptimizerError: 'all',
+  TrainerError: ['OPTION_CONFLICT'],
   LoraError: ['PATTERN_INVALID', 'PATTERN_UNSUPPORTED', 'RANK_INVALID', 'ALPHA_INVALID', 'METADATA_RESOLUTION'],
   DatasetError: [
     'UNSUPPORTED_CONFIG_FORMAT',

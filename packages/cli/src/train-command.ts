@@ -6,7 +6,7 @@ import { createTerminalProgress, openJsonLog, type JsonLog } from '@musubi/track
 import type { CliContext } from './context.ts';
 import { listenForInterruption } from './interruption.ts';
 import type { ExitCode } from './report-error.ts';
-import type { TrainEvent, TrainHooks } from './training-run.ts';
+import type { TrainEvent, TrainHooks, TrainOutcome } from './training-run.ts';
 
 /** Runs a training with progress on standard error, a JSONL log beside the adapter, and Ctrl-C as an orderly end. */
 export async function train(config: TrainConfig, answers: readonly string[], context: CliContext): Promise<ExitCode> {
@@ -19,9 +19,7 @@ export async function train(config: TrainConfig, answers: readonly string[], con
     const outcome = await runTraining(config, { ...hooks(), signal: interruption.signal });
     log.write({ event: outcome.status, step: outcome.steps, path: outcome.path });
     progress.end();
-    context.stdout.write(
-      `${outcome.status === 'finished' ? 'Saved' : 'Interrupted; saved'} ${outcome.path} after ${outcome.steps} steps.\n`,
-    );
+    context.stdout.write(`${describeOutcome(outcome)}\n`);
     return outcome.status === 'finished' ? 0 : 130;
   } catch (error) {
     log.write({ event: 'failed', message: error instanceof Error ? error.message : String(error) });
@@ -62,6 +60,12 @@ export async function train(config: TrainConfig, answers: readonly string[], con
       },
     };
   }
+}
+
+function describeOutcome({ status, path, steps }: TrainOutcome): string {
+  if (path === null) return 'Interrupted before the first step; there is nothing to save.';
+  const what = status === 'finished' ? 'Saved' : 'Interrupted; saved';
+  return `${what} ${path} after ${steps} ${steps === 1 ? 'step' : 'steps'}.`;
 }
 
 function describe(event: TrainEvent): string | null {

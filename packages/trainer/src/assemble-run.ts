@@ -5,16 +5,18 @@ import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
 import type { ParameterSource } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
+import type { PoolSource } from '@musubi/samplers';
 
 import { type TrainingGraphs } from '@musubi/autodiff';
 import { createLora, loadWeights, loraParameters, selectTargets } from '@musubi/lora';
 import { createOptimizer } from '@musubi/optimizers';
 import { TorchGenerator } from '@musubi/random';
-import { createTimestepSampler } from '@musubi/samplers';
-import { createSchedule } from '@musubi/schedulers';
+import { createBucketedUniform, createTimestepSampler } from '@musubi/samplers';
 
 import type { TrainingHooks, TrainingRun } from './train.ts';
 
+import { baseDtype } from './base-dtype.ts';
+import { learningRates } from './learning-rates.ts';
 import { prepareMicroBatch } from './micro-batch.ts';
 import { type StepPlan, planSteps } from './step-plan.ts';
 import { createTrainingModel } from './training-model.ts';
@@ -23,10 +25,12 @@ export interface RunParts<Config> {
   readonly config: TrainConfig;
   readonly seed: number;
   readonly architecture: Architecture<Config>;
-  readonly model: Pick<ResolvedWeights<Config>, 'config'>;
+  readonly model: Pick<ResolvedWeights<Config>, 'config' | 'weights'>;
   /** The base weights, where they lie. */
   readonly weights: ParameterSource;
   readonly data: TrainingData;
+  /** Python's generator, seeded with the seed, after the dataset seed was drawn. */
+  readonly pythonRandom: PoolSource;
   /** `--network_weights` */
   readonly networkWeights: LoraAdapter | null;
   /** `--base_weights` */
@@ -60,19 +64,11 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   const parameters = loraParameters(adapter);
   const groups = [{ name: 'unet', learningRate: config.learningRate, parameters }];
   const optimizer = createOptimizer(config.optimizerType, groups, config.optimizerArgs);
-  const schedule = createSchedule({
-    name: config.lrScheduler,
-    args: config.lrSchedulerArgs,
-    learningRate: config.learningRate,
-    totalSteps: plan.maxTrainSteps,
-    warmup: config.lrWarmupSteps,
-    decay: config.lrDecaySteps,
-    numCycles: config.lrSchedulerNumCycles,
-    power: config.lrSchedulerPower,
-    timescale: config.lrSchedulerTimescale,
-    minLrRatio: config.lrSchedulerMinLrRatio,
-  });
-  const sampler = createTimestepSampler(config);
+  const rates = learningRates(config, optimizer, plan);
+  const dtype = baseDtype(model.weights);
+  const bucketedUniform =
+    config.numTimestepBuckets === null ? null : createBucketedUniform(config.numTimestepBuckets, parts.pythonRandom);
+  const sampler = createTimestepSampler({ ...config, sigmaDtype: dtype }, { bucketedUniform });
   const graphs = createTrainingModel({
     architecture,
     config: model.config,
@@ -81,7 +77,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     frozen: parts.frozen,
     gradientCheckpointing: config.gradientCheckpointing,
   });
-  const micro = { architecture, config: model.config, sampler, weightingScheme: config.weightingScheme };
+  const micro = { architecture, config: model.config, sampler, weightingScheme: config.weightingScheme, dtype };
 
   return {
     plan,
@@ -97,7 +93,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
       run,
       parameters,
       optimizer,
-      learningRates: (step) => groups.map((group) => schedule(step, group.learningRate)),
+      learningRates: (step) => groups.map((group) => rates(step, group.learningRate)),
       gradientAccumulationSteps: config.gradientAccumulationSteps,
       maxGradNorm: config.maxGradNorm,
       hooks,

@@ -2,9 +2,12 @@
 export type TrainerErrorCode =
   | 'NON_FINITE_LOSS'
   | 'NON_FINITE_GRADIENT'
+  | 'NON_FINITE_WEIGHTS'
   | 'BATCH_INCOMPLETE'
-  | 'OUTPUT_UNWRITABLE'
-  | 'FILE_NOT_FOUND';
+  | 'BATCH_UNFIT'
+  | 'OPTION_CONFLICT'
+  | 'FILE_UNUSABLE'
+  | 'OUTPUT_UNWRITABLE';
 
 /** What a training run found wrong, with the facts as fields. */
 export interface TrainerErrorFacts {
@@ -30,7 +33,7 @@ export class TrainerError extends Error {
     facts: TrainerErrorFacts = {},
     options?: { cause?: unknown },
   ) {
-    super(`${found} ${remedy}`, options);
+    super(found + (found.endsWith('\n') ? '' : ' ') + remedy, options);
     this.code = code;
     this.remedy = remedy;
     this.facts = facts;

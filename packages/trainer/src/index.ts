@@ -3,6 +3,7 @@ export { epochFile, epochToRemove, lastFile, stepFile, stepToRemove } from './ch
 export { TrainerError, type TrainerErrorCode, type TrainerErrorFacts } from './errors.ts';
 export { type MicroBatch, type MicroBatchOptions, microBatchFeeds, prepareMicroBatch } from './micro-batch.ts';
 export { type RunFacts, type SaveMoment, adapterMetadata } from './run-metadata.ts';
+export { type AdapterFolder, type Saving, createSaving } from './saving.ts';
 export { type StepPlan, planSteps } from './step-plan.ts';
 export {
   type BatchReport,

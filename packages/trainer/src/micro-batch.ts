@@ -6,6 +6,8 @@ import type { TimestepSampler } from '@musubi/samplers';
 import { type TorchGenerator } from '@musubi/random';
 import { lossWeighting, noisyLatents } from '@musubi/samplers';
 
+import type { BaseDtype } from './base-dtype.ts';
+
 import { TrainerError } from './errors.ts';
 
 export interface MicroBatchOptions<Config> {
@@ -14,6 +16,8 @@ export interface MicroBatchOptions<Config> {
   readonly sampler: TimestepSampler;
   /** `--weighting_scheme` */
   readonly weightingScheme: string;
+  /** Of the base model: weights of the loss are rounded to it. */
+  readonly dtype?: BaseDtype;
 }
 
 /** What one call of the training graph is fed with, adapter weights aside. */
@@ -58,7 +62,7 @@ export function microBatchFeeds<Config>(
   noise: Float32Array,
   t: Float32Array,
   timesteps: Float32Array,
-  { architecture, config, weightingScheme }: Omit<MicroBatchOptions<Config>, 'sampler'>,
+  { architecture, config, weightingScheme, dtype = 'float32' }: Omit<MicroBatchOptions<Config>, 'sampler'>,
 ): Record<string, HostTensor> {
   const latents = batch.stacked.get('latents');
   const text = batch.lists.get('t5');
@@ -66,24 +70,42 @@ export function microBatchFeeds<Config>(
   if (!text) throw missing(batch, 'text embeddings');
   const likeLatents = (data: Float32Array): HostTensor => ({ dtype: 'float32', shape: latents.shape, data });
   const target = noise.map((n, i) => n - (latents.data[i] ?? 0));
-  const weights = lossWeighting({ weightingScheme, timesteps }) ?? new Float32Array(timesteps.length).fill(1);
+  const weights = lossWeighting({ weightingScheme, timesteps, dtype }) ?? new Float32Array(timesteps.length).fill(1);
   return {
-    ...architecture.prepare(config, {
-      noisyLatents: likeLatents(noisyLatents(latents.data, noise, t)),
-      timesteps,
-      text,
-    }),
+    ...fitting(batch, () =>
+      architecture.prepare(config, {
+        noisyLatents: likeLatents(noisyLatents(latents.data, noise, t)),
+        timesteps,
+        text,
+      }),
+    ),
     target: architecture.toOutputTokens(config, likeLatents(target)),
     loss_weight: { dtype: 'float32', shape: [weights.length, 1, 1], data: weights },
   };
 }
 
-function missing(batch: TrainingBatch, content: string): TrainerError {
-  const items = batch.items.map((item) => item.key);
-  return new TrainerError(
-    'BATCH_INCOMPLETE',
-    `The caches of ${items.join(', ')} hold no ${content}.`,
-    'Make the caches again for this architecture.',
-    { items },
-  );
+const caches = 'Make the caches again for this model.';
+
+function missing({ items }: TrainingBatch, content: string): TrainerError {
+  const keys = items.map((item) => item.key);
+  const found = `The caches of ${keys.join(', ')} hold no ${content}.`;
+  return new TrainerError('BATCH_INCOMPLETE', found, caches, { items: keys });
+}
+
+/** Says which caches the model refuses. */
+function fitting<T>({ items }: TrainingBatch, prepare: () => T): T {
+  try {
+    return prepare();
+  } catch (cause) {
+    if (!(cause instanceof Error && 'remedy' in cause)) throw cause;
+    const found = cause.message.replace(String(cause.remedy), '').trimEnd();
+    const files = items.flatMap(({ latentCache, textCache }) => [latentCache, textCache]);
+    throw new TrainerError(
+      'BATCH_UNFIT',
+      `A batch does not fit the model. ${found} Its caches are ${[...new Set(files)].join(', ')}.`,
+      caches,
+      { items: items.map((item) => item.key) },
+      { cause },
+    );
+  }
 }

@@ -1,1 +1,2 @@
-export { type RunHooks, type TrainEvent, type TrainOutcome, type TrainStep, runTraining } from './node/run-training.ts';
+export type { RunHooks, TrainEvent, TrainOutcome, TrainStep } from './node/run-hooks.ts';
+export { runTraining } from './node/run-training.ts';

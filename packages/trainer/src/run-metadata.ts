@@ -14,6 +14,8 @@ export interface RunFacts {
   readonly seed: number;
   /** Class name, e.g. `torch.optim.adamw.AdamW`. */
   readonly optimizer: string;
+  /** Adafactor chose the learning rates. */
+  readonly ownLearningRates: boolean;
   /** Random number of the run. */
   readonly sessionId: number;
   /** Unix seconds. */
@@ -33,6 +35,7 @@ export interface SaveMoment {
 
 /** All metadata of an adapter file but its hashes. */
 export function adapterMetadata(config: TrainConfig, facts: RunFacts, at: SaveMoment): Record<string, string> {
+  const { learning_rate: learningRate = '', optimizer_args: optimizerArgs = '' } = config.metadataText;
   const options = {
     // Options that the original's parser does not have, but its files record.
     full_fp16: false,
@@ -40,6 +43,7 @@ export function adapterMetadata(config: TrainConfig, facts: RunFacts, at: SaveMo
     ...config.metadataText,
     max_train_steps: String(facts.plan.maxTrainSteps),
     seed: String(facts.seed),
+    ...(facts.ownLearningRates ? { learning_rate: 'None', lr_scheduler: `adafactor:${learningRate}` } : {}),
   };
   const training = trainingMetadata(
     {
@@ -51,7 +55,7 @@ export function adapterMetadata(config: TrainConfig, facts: RunFacts, at: SaveMo
       numEpochs: facts.plan.numEpochs,
       baseModelVersion: facts.architecture.longName,
       optimizer: facts.optimizer,
-      optimizerArgs: config.metadataText['optimizer_args'] ?? '',
+      optimizerArgs: facts.optimizer.endsWith('.Adafactor') ? adafactorArgs(optimizerArgs) : optimizerArgs,
       datasets: facts.data.metadataJson,
       networkArgs: config.networkArgs,
       sdModelName: facts.ditName,
@@ -74,4 +78,25 @@ export function adapterMetadata(config: TrainConfig, facts: RunFacts, at: SaveMo
     maxTimestep: config.maxTimestep,
   });
   return { ...training, ...modelspec };
+}
+
+/**
+ * Finds wrong metadata options before anything is loaded.
+ *
+ * @throws {LoraError} `METADATA_RESOLUTION`
+ */
+export function checkMetadata(config: TrainConfig, { shortName }: Pick<Architecture, 'shortName'>, now: number): void {
+  modelspecMetadata({
+    architecture: shortName,
+    timestamp: now,
+    resolution: config.metadataReso,
+    customArchitecture: config.metadataArch,
+  });
+}
+
+/** The original decides on `relative_step` and records it: on unless switched off, and always with `warmup_init`. */
+function adafactorArgs(given: string): string {
+  if (!/(?:^|,)relative_step=/.test(given)) return given === '' ? 'relative_step=True' : `${given},relative_step=True`;
+  const isWarmup = /(?:^|,)warmup_init=True/.test(given);
+  return isWarmup ? given.replace(/((?:^|,)relative_step=)False/, '$1True') : given;
 }

@@ -11,7 +11,8 @@ import type { MicroBatch } from './micro-batch.ts';
 import type { StepPlan } from './step-plan.ts';
 
 import { createGradientSum } from './accumulate.ts';
-import { TrainerError } from './errors.ts';
+import { TrainerError, type TrainerErrorCode } from './errors.ts';
+import { type LastGood, areFinite, keepLastGood } from './last-good.ts';
 
 /** Runs the training graph: feeds in, `loss` and the gradients out. */
 export type RunStep = (feeds: Readonly<Record<string, HostTensor>>) => Promise<Record<string, HostTensor>>;
@@ -47,6 +48,11 @@ export interface TrainingHooks {
   readonly onStep?: (at: RunPosition) => Promise<void>;
   readonly onEpochStart?: (epoch: number) => void;
   readonly onEpochEnd?: (at: RunPosition, averageLoss: number) => Promise<void>;
+  /**
+   * Before the run ends with an error: save here what is worth saving. The weights are those after `at.step` steps; when
+   * the loss, a gradient or a weight was not finite, those that last gave a finite loss. Not called when there are none.
+   */
+  readonly onFailure?: (at: RunPosition) => Promise<void>;
   /** Once aborted, the run stops after the current step. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -85,27 +91,44 @@ export interface TrainingResult extends RunPosition {
 /**
  * The training loop: batches in the original's order, gradients accumulated, clipped together, one optimizer step.
  *
- * @throws {TrainerError} `NON_FINITE_LOSS`, `NON_FINITE_GRADIENT`, with the parameters as they were after the last good step
+ * @throws {TrainerError} `NON_FINITE_LOSS`, `NON_FINITE_GRADIENT`, `NON_FINITE_WEIGHTS`, with the parameters as they were
+ *   when they last gave a finite loss; and what data, graph and hooks throw
  */
 export async function train(run: TrainingRun): Promise<TrainingResult> {
-  const { plan, data, generator, hooks } = run;
+  const lastGood = keepLastGood(run.parameters, run.optimizer);
+  let last: RunPosition = { step: 0, epoch: 0 };
+  try {
+    return await loop(run, lastGood, (at) => (last = at));
+  } catch (error) {
+    const at = isNonFinite(error) ? lastGood.restore() : last.step > 0 ? last : null;
+    if (at) await run.hooks.onFailure?.(at);
+    throw error;
+  }
+}
+
+async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPosition) => void): Promise<TrainingResult> {
+  const { plan, data, generator, hooks, optimizer } = run;
   const average = createLossAverage();
   const sum = createGradientSum(run.gradientAccumulationSteps);
   let [step, microStep, averageLoss, epoch] = [0, 0, Number.NaN, 0];
+  let stepItems: string[] = [];
   const isStopped = () => hooks.signal?.aborted === true;
 
   while (epoch < plan.numEpochs && step < plan.maxTrainSteps && !isStopped()) {
     epoch++;
+    moveTo({ step, epoch });
     hooks.onEpochStart?.(epoch);
     let batchInEpoch = 0;
     for await (const batch of data.epoch(epoch, generator)) {
       microStep++;
       batchInEpoch++;
       const items = batch.items.map((item) => item.key);
+      stepItems.push(...items);
       const { feeds, timesteps } = run.prepare(batch, generator);
       const outputs = await run.run({ ...feeds, ...parameterFeeds(run.parameters) });
       const loss = Number(outputs['loss']?.data[0]);
       if (!Number.isFinite(loss)) throw nonFinite('NON_FINITE_LOSS', `The loss is ${loss}`, step + 1, items);
+      lastGood.confirm({ step, epoch });
       sum.add(gradientsOf(run.parameters, outputs));
 
       const stepLearningRates = run.learningRates(step);
@@ -115,13 +138,21 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
         const gradients = sum.take();
         gradientNorm = clipGradNorm(gradients, run.maxGradNorm);
         if (!Number.isFinite(gradientNorm)) {
-          throw nonFinite('NON_FINITE_GRADIENT', `The norm of the gradients is ${gradientNorm}`, step + 1, items);
+          const found = `The norm of the gradients is ${gradientNorm}`;
+          throw nonFinite('NON_FINITE_GRADIENT', found, step + 1, stepItems);
         }
-        run.optimizer.step(gradients, stepLearningRates);
+        lastGood.beforeStep();
+        optimizer.step(gradients, stepLearningRates);
         step++;
+        if (!areFinite(run.parameters)) {
+          throw nonFinite('NON_FINITE_WEIGHTS', "Some of the adapter's weights are not finite", step, stepItems);
+        }
+        stepItems = [];
+        moveTo({ step, epoch });
         await hooks.onStep?.({ step, epoch });
       }
       averageLoss = average.add(batchInEpoch - 1, loss);
+      const own = optimizer.ownLearningRates();
       await hooks.onBatch?.({
         step,
         epoch,
@@ -130,8 +161,8 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
         completesStep,
         loss,
         averageLoss,
-        stepLearningRates,
-        learningRates: run.learningRates(step),
+        stepLearningRates: own ?? stepLearningRates,
+        learningRates: own ?? run.learningRates(step),
         gradientNorm,
         datasetIndex: batch.datasetIndex,
         items,
@@ -162,16 +193,16 @@ function gradientsOf(
   );
 }
 
-function nonFinite(
-  code: 'NON_FINITE_LOSS' | 'NON_FINITE_GRADIENT',
-  found: string,
-  step: number,
-  items: readonly string[],
-): TrainerError {
+type NonFinite = Extract<TrainerErrorCode, `NON_FINITE_${string}`>;
+
+function nonFinite(code: NonFinite, found: string, step: number, items: readonly string[]): TrainerError {
+  const batches = [...new Set(items)].join(', ');
   return new TrainerError(
     code,
-    `${found} at step ${step}, in the batch of ${items.join(', ')}.`,
+    `${found} at step ${step}, in the batch of ${batches}.`,
     'Lower --learning_rate, set --max_grad_norm, or look at the caches of these items.',
     { step, items },
   );
 }
+
+const isNonFinite = (error: unknown): boolean => error instanceof TrainerError && error.code.startsWith('NON_FINITE_');
