@@ -10,6 +10,9 @@ export type {
   Task,
 } from './architecture.ts';
 export { ModelError, type ModelErrorCode, type ModelErrorFacts } from './errors.ts';
-export { type ResolvedWeights, resolveWeights } from './weights.ts';
+export { type CheckpointModel, type ResolvedWeights, resolveWeights } from './weights.ts';
 export { wan } from './wan/index.ts';
 export type { WanConfig } from './wan/config.ts';
+export { type TextEncoder } from './text-encoder.ts';
+export { umt5 } from './umt5/index.ts';
+export type { Umt5Config } from './umt5/config.ts';

@@ -8,6 +8,12 @@ import type { Architecture, ConfigHints, Parameter } from './architecture.ts';
 import { ModelError } from './errors.ts';
 import { nearest } from './nearest.ts';
 
+/** What taking a checkpoint needs to know of a model. Every {@link Architecture} is one. */
+export interface CheckpointModel<Config> extends Pick<Architecture<Config>, 'longName' | 'inferConfig' | 'parameters'> {
+  /** The model's name of a tensor by its key in a file. Default: without `model.diffusion_model.` at the beginning. */
+  nameOf?(key: string): string;
+}
+
 /** A checkpoint whose tensors are known to be exactly those of a model. */
 export interface ResolvedWeights<Config> {
   readonly config: Config;
@@ -24,8 +30,10 @@ export interface ResolvedWeights<Config> {
 /** Repackaged files have it before their keys. */
 const prefix = 'model.diffusion_model.';
 
+const withoutPrefix = (key: string): string => (key.startsWith(prefix) ? key.slice(prefix.length) : key);
+
 /**
- * Takes a checkpoint for a model: strips the prefix, infers the configuration, and checks that names, shapes and dtypes
+ * Takes a checkpoint for a model: strips prefixes, infers the configuration, and checks that names, shapes and dtypes
  * are those of the model, no more and no less.
  *
  * @param store of the checkpoint; only names, shapes and places are read
@@ -33,14 +41,14 @@ const prefix = 'model.diffusion_model.';
  */
 export function resolveWeights<Config>(
   store: Pick<TensorStore, 'tensors' | 'metadata'>,
-  architecture: Architecture<Config>,
+  model: CheckpointModel<Config>,
   hints: ConfigHints = {},
 ): ResolvedWeights<Config> {
-  const found = stripPrefix(store.tensors);
+  const found = rename(store.tensors, model.nameOf ?? withoutPrefix);
   checkDtypes(found);
-  const config = architecture.inferConfig(found, { metadata: store.metadata, ...hints });
-  const parameters = architecture.parameters(config);
-  checkKeys(architecture, parameters, found);
+  const config = model.inferConfig(found, { metadata: store.metadata, ...hints });
+  const parameters = model.parameters(config);
+  checkKeys(model, parameters, found);
 
   const weights = new Map(parameters.flatMap(({ name }) => pair(name, found.get(name))));
   return {
@@ -58,21 +66,24 @@ export function resolveWeights<Config>(
 
 const pair = <T>(name: string, value: T | undefined): [string, T][] => (value === undefined ? [] : [[name, value]]);
 
-function stripPrefix(tensors: ReadonlyMap<string, TensorInfo>): Map<string, TensorInfo> {
-  const stripped = new Map<string, TensorInfo>();
+function rename(tensors: ReadonlyMap<string, TensorInfo>, nameOf: (key: string) => string): Map<string, TensorInfo> {
+  const keys = new Map<string, string>();
+  const renamed = new Map<string, TensorInfo>();
   for (const [key, info] of tensors) {
-    const name = key.startsWith(prefix) ? key.slice(prefix.length) : key;
-    if (stripped.has(name)) {
+    const name = nameOf(key);
+    const other = keys.get(name);
+    if (other !== undefined) {
       throw new ModelError(
         'DUPLICATE_KEY',
-        `The checkpoint has both "${name}" and "${prefix}${name}".`,
+        `The checkpoint has both "${other}" and "${key}".`,
         'Give a file that has each weight once.',
         { subject: name },
       );
     }
-    stripped.set(name, info);
+    keys.set(name, key);
+    renamed.set(name, info);
   }
-  return stripped;
+  return renamed;
 }
 
 const supportedDtypes: ReadonlySet<string> = new Set(['F32', 'F16', 'BF16']);
@@ -100,7 +111,7 @@ function checkDtypes(weights: ReadonlyMap<string, TensorInfo>): void {
 }
 
 function checkKeys(
-  { longName }: Pick<Architecture, 'longName'>,
+  { longName }: { readonly longName: string },
   parameters: readonly Parameter[],
   found: ReadonlyMap<string, TensorInfo>,
 ): void {

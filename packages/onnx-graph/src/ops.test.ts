@@ -11,6 +11,7 @@ import {
   cast,
   createParams,
   elementCountValue,
+  embedding,
   evaluateDim,
   expand,
   full,
@@ -249,6 +250,18 @@ describe('parameters', () => {
     expect(graph.initializers.filter((v) => v.external).map((v) => [v.name, v.dtype])).toEqual(
       [...weights.keys()].map((name) => [name, 'bfloat16']),
     );
+  });
+
+  test('of an embedding are picked before they are widened', () => {
+    const graph = new Graph('example');
+    const ids = graph.input('ids', 'int64', ['B', 'T']);
+    const rows = embedding(ids, createParams(graph, (name) => weights.get(name)).at('blocks.0.attn.q'), 4, 3);
+
+    expect([rows.dtype, rows.shape]).toEqual(['float32', ['B', 'T', 3]]);
+    expect(graph.nodes.map((node) => [node.op, node.outputs[0]?.dtype])).toEqual([
+      ['Gather', 'bfloat16'],
+      ['Cast', 'float32'],
+    ]);
   });
 
   test('must exist and have the shape that the model needs', () => {

@@ -3,7 +3,7 @@ import type { ExternalData, Graph, Value } from './graph.ts';
 
 import { formatShape } from './dim.ts';
 import { GraphError } from './errors.ts';
-import { add, cast, matmul, transpose } from './ops.ts';
+import { add, cast, gather, matmul, transpose } from './ops.ts';
 
 /** A weight as the checkpoint has it. */
 export interface StoredParameter {
@@ -26,10 +26,13 @@ export interface Params {
   has(name: string): boolean;
   /** The weight `name` below this place, as float32, checked against `shape`. */
   tensor(name: string, shape: readonly number[]): Value;
+  /** The same in the dtype in which the checkpoint has it. */
+  stored(name: string, shape: readonly number[]): Value;
 }
 
 export function createParams(graph: Graph, source: ParameterSource): Params {
-  const made = new Map<string, Value>();
+  const widened = new Map<string, Value>();
+  const stored = new Map<string, Value>();
   const at = (path: string): Params => {
     const join = (name: string | number) => (path ? `${path}.${name}` : `${name}`);
     return {
@@ -37,30 +40,49 @@ export function createParams(graph: Graph, source: ParameterSource): Params {
       path,
       at: (next) => at(join(next)),
       has: (name) => source(join(name)) !== undefined,
-      tensor(name, shape) {
+      tensor: (name, shape) => {
         const full = join(name);
-        const stored = source(full);
-        if (!stored) {
-          throw new GraphError('MISSING_PARAMETER', full, 'the checkpoint has no such weight.', 'Is it another model?');
-        }
-        if (formatShape(stored.shape) !== formatShape(shape)) {
-          throw new GraphError(
-            'SHAPE_MISMATCH',
-            full,
-            `the checkpoint has ${formatShape(stored.shape)}, the model needs ${formatShape(shape)}.`,
-            'Is it another model, or is the configuration wrong?',
-          );
-        }
-        const known = made.get(full);
-        if (known) return known;
-        const value = cast(graph.external(full, stored.dtype, stored.shape, stored.external), 'float32');
-        made.set(full, value);
-        return value;
+        const narrow = storedAt(full, shape);
+        return once(widened, full, () => cast(narrow, 'float32'));
       },
+      stored: (name, shape) => storedAt(join(name), shape),
     };
+  };
+  const storedAt = (full: string, shape: readonly number[]): Value => {
+    const found = source(full);
+    if (!found) {
+      throw new GraphError('MISSING_PARAMETER', full, 'the checkpoint has no such weight.', 'Is it another model?');
+    }
+    if (formatShape(found.shape) !== formatShape(shape)) {
+      throw new GraphError(
+        'SHAPE_MISMATCH',
+        full,
+        `the checkpoint has ${formatShape(found.shape)}, the model needs ${formatShape(shape)}.`,
+        'Is it another model, or is the configuration wrong?',
+      );
+    }
+    return once(stored, full, () => graph.external(full, found.dtype, found.shape, found.external));
   };
   return at('');
 }
+
+function once<T>(made: Map<string, T>, name: string, make: () => T): T {
+  const known = made.get(name);
+  if (known !== undefined) return known;
+  const value = make();
+  made.set(name, value);
+  return value;
+}
+
+/**
+ * Rows of a table of `count` vectors, `width` wide, as float32. They are picked first and widened then: a table of 16-bit
+ * floats is never wide as a whole.
+ *
+ * @param indices int32 or int64, of any shape
+ * @returns the shape of `indices`, then `width`
+ */
+export const embedding = (indices: Value, p: Params, count: number, width: number): Value =>
+  cast(gather(p.stored('weight', [count, width]), indices), 'float32');
 
 /** `x·Wᵀ + b` with `weight` `[out, in]` and, where the checkpoint has it, `bias` `[out]`. */
 export function linear(x: Value, p: Params, inFeatures: number, outFeatures: number): Value {

@@ -7,7 +7,7 @@ import { afterAll, expect, test } from 'vitest';
 
 import type { DataType, Value } from '../src/index.ts';
 
-import { Graph, cast, createParams, decodeModel, encodeModel, linear } from '../src/index.ts';
+import { Graph, cast, createParams, decodeModel, embedding, encodeModel, int64s, linear } from '../src/index.ts';
 import { type Tensor64, fromHost, interpret, tensor } from './interpreter/index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'musubi-onnx-graph-'));
@@ -38,6 +38,7 @@ test.each<[string, number]>([
   const x = graph.input('x', 'float32', ['B', 4]);
   const p = createParams(graph, (name) => stored.get(name)).at('proj');
   graph.output('y', linear(x, p, 4, 3));
+  graph.output('rows', embedding(int64s(graph, [2, 0, 2, 1]), p, 3, 4));
   graph.output('weight', cast(p.tensor('weight', [3, 4]), 'float64'));
 
   const model = encodeModel(decodeModel(encodeModel(graph)));
@@ -54,6 +55,8 @@ test.each<[string, number]>([
   };
   const computed = interpret(graph, { x: feed }, { external: ({ name }) => weights[name] ?? tensor([0], []) });
   expect(results['weight']?.data).toEqual(Float64Array.from(weight));
+  expect(results['rows']?.data).toEqual(Float32Array.from([2, 0, 2, 1].flatMap((i) => weight.slice(4 * i, 4 * i + 4))));
+  expect(computed['rows']?.data).toEqual(Float64Array.from(results['rows']?.data as Float32Array));
   expect(results['y']?.dims).toEqual(computed['y']?.shape);
   expect(results['y']?.data).toBeAllClose(computed['y']?.data ?? [], { rtol: 1e-6, atol: 1e-6 });
 });
