@@ -6,32 +6,25 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import type { Bench, Figure } from './harness.ts';
-import type { Request, Result } from './step/measure.ts';
+import type { Memory, Request, Times } from './step/measure.ts';
 
 import { writeCheckpoint } from './step/model.ts';
-import { flopsOf } from './step/products.ts';
 
-const script = fileURLToPath(new URL('step/measure.ts', import.meta.url));
 const threads = 2;
+const rounds = 5;
 
 export const bench: Bench = {
-  title: `a training step of a Wan-class model (dim 768, 6 blocks, LoRA rank 16, float32, ${threads} threads), medians of 3`,
+  title: `a training step of a Wan-class model (dim 768, 6 blocks, LoRA rank 16, float32, ${threads} threads), medians of ${rounds} rounds`,
   async run(log) {
     const folder = await mkdtemp(join(tmpdir(), 'musubi-bench-'));
     const checkpoint = join(folder, 'dit.safetensors');
     await writeCheckpoint(checkpoint);
-    const run = async (kind: Request['kind'], tokens: number, gradientCheckpointing = false): Promise<Result> => {
-      const request: Request = { kind, checkpoint, tokens, gradientCheckpointing, threads, repeats: 3 };
-      const result = await inOwnProcess(request);
-      const how = gradientCheckpointing ? ', checkpointed' : '';
-      log(
-        `${kind} at ${tokens} tokens${how}: ${(result.seconds * 1000).toFixed(0)} ms, ${mebibytes(result).toFixed(0)} MiB`,
-      );
-      return result;
-    };
     try {
       const figures: Figure[] = [];
-      for (const tokens of [512, 2048]) figures.push(...(await measureAt(tokens, run)));
+      for (const tokens of [512, 2048]) {
+        log(`${tokens} tokens …`);
+        figures.push(...(await measureAt(tokens, checkpoint)));
+      }
       return figures;
     } finally {
       await rm(folder, { recursive: true });
@@ -39,49 +32,39 @@ export const bench: Bench = {
   },
 };
 
-async function measureAt(
-  tokens: number,
-  run: (kind: Request['kind'], tokens: number, gradientCheckpointing?: boolean) => Promise<Result>,
-): Promise<Figure[]> {
-  const forward = await run('forward', tokens);
-  const backward = await run('backward', tokens);
-  const products = await run('products', tokens);
-  const step = await run('step', tokens);
-  const checkpointed = await run('backward', tokens, true);
-  const checkpointedStep = await run('step', tokens, true);
-  const gigaflops = backward.products.reduce((sum, p) => sum + flopsOf(p), 0) / 1e9;
-  const isLong = tokens === 2048;
-  const name = (stem: string) => `${stem}_${tokens}`;
-  const ms = (stem: string, { seconds }: Result): Figure => ({ name: name(stem), value: seconds * 1000, unit: 'ms' });
-  return [
-    ms('forward_ms', forward),
-    ms('forward_backward_ms', backward),
-    ms('step_ms', step),
-    ms('checkpointed_forward_backward_ms', checkpointed),
-    ms('checkpointed_step_ms', checkpointedStep),
-    { name: name('backward_ratio'), value: backward.seconds / forward.seconds, unit: 'x forward', atMost: 2.6 },
+async function measureAt(tokens: number, checkpoint: string): Promise<Figure[]> {
+  const request = { checkpoint, tokens, threads, rounds };
+  const plain = await inOwnProcess<Times>({ ...request, kind: 'times', gradientCheckpointing: false });
+  const again = await inOwnProcess<Times>({ ...request, kind: 'times', gradientCheckpointing: true });
+  const memory = await inOwnProcess<Memory>({ ...request, kind: 'memory', gradientCheckpointing: false });
+  const lessMemory = await inOwnProcess<Memory>({ ...request, kind: 'memory', gradientCheckpointing: true });
+
+  // The bars on speed against the limit and on memory are for long sequences.
+  const bar = <T extends object>(limits: T): T | object => (tokens === 2048 ? limits : {});
+  const figures: Figure[] = [
+    { name: 'forward_ms', value: plain.forwardSeconds * 1000, unit: 'ms' },
+    { name: 'forward_backward_ms', value: plain.backwardSeconds * 1000, unit: 'ms' },
+    { name: 'step_ms', value: plain.stepSeconds * 1000, unit: 'ms' },
+    { name: 'checkpointed_forward_backward_ms', value: again.backwardSeconds * 1000, unit: 'ms' },
+    { name: 'checkpointed_step_ms', value: again.stepSeconds * 1000, unit: 'ms' },
+    { name: 'forward_backward_ratio', value: plain.backwardToForward, unit: 'x forward', atMost: 2.6 },
+    { name: 'product_limit_fraction', value: plain.productsToBackward, unit: 'of the limit', ...bar({ atLeast: 0.7 }) },
+    { name: 'step_gflops', value: plain.flops / 1e9 / plain.backwardSeconds, unit: 'GFLOP/s' },
+    { name: 'memory_mib', value: memory.bytes / 2 ** 20, unit: 'MiB above the weights' },
+    { name: 'checkpointed_memory_mib', value: lessMemory.bytes / 2 ** 20, unit: 'MiB above the weights' },
     {
-      name: name('product_limit_fraction'),
-      value: products.seconds / backward.seconds,
-      unit: 'of the limit',
-      ...(isLong ? { atLeast: 0.7 } : {}),
-    },
-    { name: name('step_gflops'), value: gigaflops / backward.seconds, unit: 'GFLOP/s' },
-    { name: name('memory_mib'), value: mebibytes(backward), unit: 'MiB above the weights' },
-    { name: name('checkpointed_memory_mib'), value: mebibytes(checkpointed), unit: 'MiB above the weights' },
-    {
-      name: name('checkpointed_memory_ratio'),
-      value: checkpointed.memoryBytes / backward.memoryBytes,
+      name: 'checkpointed_memory_ratio',
+      value: lessMemory.bytes / memory.bytes,
       unit: 'x plain',
-      ...(isLong ? { atMost: 0.45 } : {}),
+      ...bar({ atMost: 0.45 }),
     },
   ];
+  return figures.map((figure) => ({ ...figure, name: `${figure.name}_${tokens}` }));
 }
 
-const mebibytes = ({ memoryBytes }: Result): number => memoryBytes / 2 ** 20;
-
-async function inOwnProcess(request: Request): Promise<Result> {
+async function inOwnProcess<Result>(request: Request): Promise<Result> {
+  const script = fileURLToPath(new URL('step/measure.ts', import.meta.url));
   const args = ['--import', 'tsx', '--conditions=@musubi/source', script, JSON.stringify(request)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 26 });
+  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 20 });
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Result;
 }

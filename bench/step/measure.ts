@@ -5,102 +5,143 @@ import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 
 import type { HostTensor } from '../../packages/onnx-graph/src/index.ts';
-import type { Product } from './products.ts';
+import type { OrtModule, Session } from '../../packages/runtime/src/index.ts';
 
 import { gradientName } from '../../packages/autodiff/src/index.ts';
-import { loraParameters } from '../../packages/lora/src/index.ts';
 import { loraFeeds } from '../../packages/lora/src/graph.ts';
-import { encodeModel, evaluateDim } from '../../packages/onnx-graph/src/index.ts';
+import { loraParameters } from '../../packages/lora/src/index.ts';
+import { type Graph, encodeModel, evaluateDim } from '../../packages/onnx-graph/src/index.ts';
 import { clipGradNorm, createOptimizer } from '../../packages/optimizers/src/index.ts';
 import { TorchGenerator } from '../../packages/random/src/index.ts';
-import { type OrtModule, createRuntime, planMemory } from '../../packages/runtime/src/index.ts';
+import { createRuntime, planMemory } from '../../packages/runtime/src/index.ts';
 import { createNodeRuntime } from '../../packages/runtime/src/node.ts';
-import { measure } from '../harness.ts';
+import { median } from '../harness.ts';
 import { openTrainingModel } from './model.ts';
-import { productModel, productsOf } from './products.ts';
+import { flopsOf, productModel, productsOf } from './products.ts';
 
 export interface Request {
-  readonly kind: 'forward' | 'backward' | 'step' | 'products';
+  /** `times`: everything in turn, round after round, so that a drifting machine changes all alike. */
+  readonly kind: 'times' | 'memory';
   readonly checkpoint: string;
   readonly tokens: number;
   readonly gradientCheckpointing: boolean;
   readonly threads: number;
-  readonly repeats: number;
+  readonly rounds: number;
 }
 
-export interface Result {
-  /** Median of one call, for `products` of all products of a training step. */
-  readonly seconds: number;
-  /** Highest anonymous memory during the calls above that after loading; where the system does not tell, resident memory. */
-  readonly memoryBytes: number;
-  readonly products: readonly Product[];
+/** Medians over the rounds; ratios are taken within each round. */
+export interface Times {
+  readonly forwardSeconds: number;
+  readonly backwardSeconds: number;
+  readonly stepSeconds: number;
+  /** All matrix products of forward and backward pass, each alone. */
+  readonly productSeconds: number;
+  readonly backwardToForward: number;
+  readonly productsToBackward: number;
+  readonly flops: number;
 }
 
-const ort = createRequire(new URL('../../packages/runtime/package.json', import.meta.url))('onnxruntime-node') as OrtModule;
+export interface Memory {
+  /** Highest anonymous memory during forward and backward above that after loading; elsewhere than on Linux, resident memory. */
+  readonly bytes: number;
+}
+
 const request = JSON.parse(process.argv[2] ?? '{}') as Request;
-const { kind, checkpoint, tokens, gradientCheckpointing, threads, repeats } = request;
+const { checkpoint, tokens, gradientCheckpointing, threads, rounds } = request;
 const { adapter, graphs, weightBytes } = await openTrainingModel(checkpoint, gradientCheckpointing);
+const memory = planMemory({ weightBytes, totalMemoryBytes: totalmem(), threads });
 const symbols = new Map([
   ['B', 1],
   ['S', tokens],
 ]);
 const generator = new TorchGenerator(3);
-const random = (shape: readonly number[]): HostTensor => {
-  const count = shape.reduce((a, b) => a * b, 1);
-  return { dtype: 'float32', shape, data: generator.randn(count) };
-};
-const products = productsOf(graphs.training, symbols);
+const random = (shape: readonly number[]): HostTensor => ({
+  dtype: 'float32',
+  shape,
+  data: generator.randn(shape.reduce((a, b) => a * b, 1)),
+});
+const parameters = loraParameters(adapter);
+const optimizer = createOptimizer('AdamW', [{ name: 'unet', learningRate: 1e-4, parameters }], {});
+const weights = loraFeeds(adapter);
+
 const runtime = await createNodeRuntime();
-const memory = planMemory({ weightBytes, totalMemoryBytes: totalmem(), threads });
-
-const result = kind === 'products' ? await measureProducts() : await measureModel();
+const result = request.kind === 'times' ? await measureTimes() : await measureMemory();
 await runtime.close();
-console.log(JSON.stringify({ ...result, products } satisfies Result));
+console.log(JSON.stringify(result));
 
-async function measureProducts() {
-  // In this thread: nothing but the product is timed.
-  const local = createRuntime(ort);
-  let seconds = 0;
-  for (const product of products) {
-    const { batch, m, k, n, count } = product;
-    const session = await local.createSession({ model: productModel(product), memory });
-    const feeds = { a: random([batch, m, k]), b: random(batch === 1 ? [k, n] : [batch, k, n]) };
-    const { median } = await measure(() => session.run(feeds), { warmups: 1, repeats });
-    seconds += count * median;
-    await session.release();
+async function measureTimes(): Promise<Times> {
+  const [forward, backward] = [await open(graphs.evaluation), await open(graphs.training)];
+  const products = productsOf(graphs.training, symbols);
+  const alone = await Promise.all(products.map(openProduct));
+  const feeds = feedsOf(graphs.training);
+  const forwardFeeds = feedsOf(graphs.evaluation);
+
+  const table: { forward: number; backward: number; step: number; products: number }[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const row = {
+      forward: await time(() => forward.run({ ...forwardFeeds, ...weights })),
+      backward: await time(() => backward.run({ ...feeds, ...weights }, ['loss'])),
+      step: await time(() => step(backward, feeds)),
+      products: 0,
+    };
+    for (const { count, run } of alone) row.products += count * (await time(run));
+    if (round > 0) table.push(row); // the first round warms up
   }
-  return { seconds, memoryBytes: 0 };
+  const over = (f: (row: (typeof table)[number]) => number) => median(table.map(f));
+  return {
+    forwardSeconds: over((row) => row.forward),
+    backwardSeconds: over((row) => row.backward),
+    stepSeconds: over((row) => row.step),
+    productSeconds: over((row) => row.products),
+    backwardToForward: over((row) => row.backward / row.forward),
+    productsToBackward: over((row) => row.products / row.backward),
+    flops: products.reduce((sum, p) => sum + flopsOf(p), 0),
+  };
 }
 
-async function measureModel() {
-  const graph = kind === 'forward' ? graphs.evaluation : graphs.training;
-  const session = await runtime.createSession({
-    model: encodeModel(graph),
-    externalDataFolder: dirname(checkpoint),
-    memory,
-  });
-  const parameters = loraParameters(adapter);
-  const groups = [{ name: 'unet', learningRate: 1e-4, parameters }];
-  const optimizer = createOptimizer('AdamW', groups, {});
-  const weights = loraFeeds(adapter);
-  const feeds = Object.fromEntries(
-    graph.inputs
-      .filter(({ name }) => !(name in weights))
-      .map(({ name, shape }) => [name, random(shape.map((d) => evaluateDim(d, symbols)))]),
-  );
-  const action = async () => {
-    const outputs = await session.run({ ...feeds, ...weights }, kind === 'step' ? undefined : ['loss']);
-    if (kind !== 'step') return;
-    const gradients = new Map(parameters.map(({ name }) => [name, outputs[gradientName(name)]?.data as Float32Array]));
-    clipGradNorm(gradients, 1);
-    optimizer.step(gradients, [1e-4]);
-  };
+async function measureMemory(): Promise<Memory> {
+  const session = await open(graphs.training);
+  const feeds = feedsOf(graphs.training);
   const before = memoryInUse();
   let peak = before;
   const watch = setInterval(() => (peak = Math.max(peak, memoryInUse())), 2);
-  const { median } = await measure(action, { warmups: 1, repeats });
+  for (let round = 0; round < 2; round++) await session.run({ ...feeds, ...weights }, ['loss']);
   clearInterval(watch);
-  return { seconds: median, memoryBytes: peak - before };
+  return { bytes: peak - before };
+}
+
+/** Forward and backward pass, clipping, optimizer; parameters and gradients cross the threads. */
+async function step(session: Session, feeds: Record<string, HostTensor>): Promise<void> {
+  const outputs = await session.run({ ...feeds, ...weights });
+  const gradients = new Map(parameters.map(({ name }) => [name, outputs[gradientName(name)]?.data as Float32Array]));
+  clipGradNorm(gradients, 1);
+  optimizer.step(gradients, [1e-4]);
+}
+
+const open = (graph: Graph): Promise<Session> =>
+  runtime.createSession({ model: encodeModel(graph), externalDataFolder: dirname(checkpoint), memory });
+
+function feedsOf(graph: Graph): Record<string, HostTensor> {
+  const data = graph.inputs.filter(({ name }) => !(name in weights));
+  return Object.fromEntries(data.map(({ name, shape }) => [name, random(shape.map((d) => evaluateDim(d, symbols)))]));
+}
+
+/** In this thread, both operands given: nothing but the product is timed. */
+async function openProduct(product: ReturnType<typeof productsOf>[number]) {
+  const { batch, m, k, n, count } = product;
+  const require = createRequire(new URL('../../packages/runtime/package.json', import.meta.url));
+  const session = await createRuntime(require('onnxruntime-node') as OrtModule).createSession({
+    model: productModel(product),
+    memory,
+  });
+  const feeds = { a: random([batch, m, k]), b: random(batch === 1 ? [k, n] : [batch, k, n]) };
+  return { count, run: () => session.run(feeds) };
+}
+
+async function time(action: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await action();
+  return (performance.now() - start) / 1000;
 }
 
 /** Anonymous memory: weights mapped from a file do not count. */
