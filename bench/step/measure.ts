@@ -55,11 +55,6 @@ const symbols = new Map([
   ['S', tokens],
 ]);
 const generator = new TorchGenerator(3);
-const random = (shape: readonly number[]): HostTensor => ({
-  dtype: 'float32',
-  shape,
-  data: generator.randn(shape.reduce((a, b) => a * b, 1)),
-});
 const parameters = loraParameters(adapter);
 const optimizer = createOptimizer('AdamW', [{ name: 'unet', learningRate: 1e-4, parameters }], {});
 const weights = loraFeeds(adapter);
@@ -118,8 +113,9 @@ async function step(session: Session, feeds: Record<string, HostTensor>): Promis
   optimizer.step(gradients, [1e-4]);
 }
 
-const open = (graph: Graph): Promise<Session> =>
-  runtime.createSession({ model: encodeModel(graph), externalDataFolder: dirname(checkpoint), memory });
+function open(graph: Graph): Promise<Session> {
+  return runtime.createSession({ model: encodeModel(graph), externalDataFolder: dirname(checkpoint), memory });
+}
 
 function feedsOf(graph: Graph): Record<string, HostTensor> {
   const data = graph.inputs.filter(({ name }) => !(name in weights));
@@ -136,6 +132,10 @@ async function openProduct(product: ReturnType<typeof productsOf>[number]) {
   });
   const feeds = { a: random([batch, m, k]), b: random(batch === 1 ? [k, n] : [batch, k, n]) };
   return { count, run: () => session.run(feeds) };
+}
+
+function random(shape: readonly number[]): HostTensor {
+  return { dtype: 'float32', shape, data: generator.randn(shape.reduce((a, b) => a * b, 1)) };
 }
 
 async function time(action: () => Promise<unknown>): Promise<number> {

@@ -16,3 +16,4 @@ export {
   train,
 } from './train.ts';
 export { type TrainingModelOptions, createTrainingModel } from './training-model.ts';
+export { type TrainingArtifactsOptions, createTrainingArtifacts } from './training-artifacts.ts';
