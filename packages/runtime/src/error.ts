@@ -48,12 +48,12 @@ export class RuntimeError extends Error {
   readonly code: RuntimeErrorCode;
   readonly found: string;
   readonly remedy: string;
-  readonly label: string | undefined;
-  readonly node: string | undefined;
-  readonly operator: string | undefined;
-  readonly tensor: string | undefined;
-  readonly path: string | undefined;
-  readonly bytes: number | undefined;
+  declare readonly label?: string;
+  declare readonly node?: string;
+  declare readonly operator?: string;
+  declare readonly tensor?: string;
+  declare readonly path?: string;
+  declare readonly bytes?: number;
 
   /** @param found what was found and what was expected, a sentence; `remedy` what to do now, a sentence */
   constructor(
@@ -67,12 +67,8 @@ export class RuntimeError extends Error {
     this.code = code;
     this.found = found;
     this.remedy = remedy;
-    this.label = facts.label;
-    this.node = facts.node;
-    this.operator = facts.operator;
-    this.tensor = facts.tensor;
-    this.path = facts.path;
-    this.bytes = facts.bytes;
+    // what is not known is not printed either
+    Object.assign(this, Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)));
   }
 }
 

@@ -9,6 +9,7 @@ interface Pattern {
 }
 
 const report = 'Please report it with this message.';
+const otherVersion = 'Install onnxruntime-node 1.30.0; if it is installed, please report it with this message.';
 
 /** What ONNX Runtime 1.30 says, by the first pattern that fits. Named groups become facts of the error. */
 const patterns: readonly Pattern[] = [
@@ -42,22 +43,22 @@ const patterns: readonly Pattern[] = [
   {
     pattern: /\("(?<node>[^"]*)", (?<operator>\w+), .*No Op registered for/s,
     code: 'OPERATOR_UNSUPPORTED',
-    remedy: report,
+    remedy: otherVersion,
   },
   {
     pattern: /(?<operator>[\w.]+:\w+)\(-?\d+\) is not a registered function\/op/,
     code: 'OPERATOR_UNSUPPORTED',
-    remedy: report,
+    remedy: otherVersion,
   },
   {
     pattern: /Could not find an implementation for (?<operator>\w+)\(\d+\) node with name '(?<node>[^']*)'/,
     code: 'OPERATOR_UNSUPPORTED',
-    remedy: report,
+    remedy: otherVersion,
   },
   {
     pattern: /of operator \((?<operator>\w+)\) in node \((?<node>[^)]*)\) is invalid/,
     code: 'OPERATOR_UNSUPPORTED',
-    remedy: report,
+    remedy: otherVersion,
   },
   {
     pattern: /Unsupported data type/,

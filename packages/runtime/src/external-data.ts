@@ -166,7 +166,8 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+const decoder = new TextDecoder();
+const text = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 const invalid = (found: string): RuntimeError =>
   new RuntimeError(

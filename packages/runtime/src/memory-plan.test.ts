@@ -21,12 +21,18 @@ describe('planMemory', () => {
     expect(planMemory({ weightBytes: 2.1 * GiB, totalMemoryBytes, usesPerWeight: 1 }).prepackWeights).toBe(true);
   });
 
-  test('keeps narrow weights narrow', () => {
+  test('gives memory of large float32 models back between runs', () => {
+    const plan = planMemory({ weightBytes: 20 * GiB, totalMemoryBytes: 64 * GiB });
+
+    expect(plan).toEqual({ prepackWeights: false, arena: false, memoryPattern: false, foldConstants: true });
+  });
+
+  test('keeps narrow weights narrow and the memory for widening them', () => {
     const plan = planMemory({ weightBytes: 28 * GiB, totalMemoryBytes: 64 * GiB, narrowWeights: true, threads: 6 });
 
     expect(plan).toEqual({
       prepackWeights: false,
-      arena: false,
+      arena: true,
       memoryPattern: false,
       foldConstants: false,
       threads: 6,
@@ -35,12 +41,12 @@ describe('planMemory', () => {
 });
 
 describe('toSessionOptions', () => {
-  test('spends no memory and computes on the CPU by default', () => {
+  test('copies no weight and computes on the CPU by default', () => {
     expect(toSessionOptions({ model })).toEqual({
       executionProviders: ['cpu'],
       executionMode: 'sequential',
       graphOptimizationLevel: 'basic',
-      enableCpuMemArena: false,
+      enableCpuMemArena: true,
       enableMemPattern: false,
       logSeverityLevel: 4,
       extra: {
@@ -51,7 +57,7 @@ describe('toSessionOptions', () => {
   });
 
   test('passes what a request asks for', () => {
-    const memory = { prepackWeights: true, arena: true, memoryPattern: true, foldConstants: true, threads: 3 };
+    const memory = { prepackWeights: true, arena: false, memoryPattern: true, foldConstants: true, threads: 3 };
     const data = new Uint8Array(4);
     const options = toSessionOptions({
       model,
@@ -66,7 +72,7 @@ describe('toSessionOptions', () => {
       executionProviders: ['webgpu', 'cpu'],
       executionMode: 'sequential',
       graphOptimizationLevel: 'basic',
-      enableCpuMemArena: true,
+      enableCpuMemArena: false,
       enableMemPattern: true,
       intraOpNumThreads: 3,
       logSeverityLevel: 4,

@@ -6,7 +6,9 @@ import type { Runtime, Session, SessionRequest } from '../types.ts';
 import type { PackedTensor } from './protocol.ts';
 
 import { RuntimeError } from '../error.ts';
+import { defaultMemoryPlan } from '../memory-plan.ts';
 import { checkTensor } from '../tensors.ts';
+import { allowedThreads } from './allowed-threads.ts';
 import { findEngine } from './engine.ts';
 import { copyBytes, unpackTensor } from './protocol.ts';
 import { type WorkerClient, startWorker } from './worker-client.ts';
@@ -35,7 +37,7 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
   async function createSession(request: SessionRequest): Promise<Session> {
     const label = request.label ?? 'model';
     refuseIf(closing, label);
-    const { created } = await client.call({ kind: 'create', request: ownBytes(request) }, label);
+    const { created } = await client.call({ kind: 'create', request: withThreads(ownBytes(request)) }, label);
     if (!created)
       throw new RuntimeError('INTERNAL', 'internal: no session in the reply.', 'Please report it.', { label });
     const { session, inputNames, outputNames } = created;
@@ -99,6 +101,12 @@ function ownBytes(request: SessionRequest): SessionRequest {
   const { externalData, model } = request;
   const contents = Object.entries(externalData ?? {}).map(([location, bytes]) => [location, own(bytes)] as const);
   return { ...request, model: own(model), ...(externalData ? { externalData: Object.fromEntries(contents) } : {}) };
+}
+
+function withThreads(request: SessionRequest): SessionRequest {
+  const { memory = defaultMemoryPlan } = request;
+  const threads = memory.threads ?? allowedThreads();
+  return threads === undefined ? request : { ...request, memory: { ...memory, threads } };
 }
 
 function refuseIf(closing: unknown, label: string): void {
