@@ -232,8 +232,9 @@ describe('weights that are not there', () => {
   test.each(['../secret.safetensors', '/etc/secret', 'C:\\secret', 'a/../../secret', '\\\\host\\secret'])(
     'a model cannot reach for %s by itself',
     async (location) => {
-      const folder = temporaryFolder();
-      writeFileSync(join(dirname(folder), 'secret.safetensors'), '', { flag: 'a' });
+      const folder = join(temporaryFolder(), 'models');
+      mkdirSync(folder);
+      writeFileSync(join(dirname(folder), 'secret.safetensors'), new Uint8Array(4 * n * n));
       const model = linearModel({ location, offset: 0, length: 4 * n * n }, { location, offset: 0, length: 4 * n });
 
       await expect(runtime.createSession({ model, externalDataFolder: folder })).rejects.toMatchObject({
