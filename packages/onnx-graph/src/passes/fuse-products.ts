@@ -9,6 +9,8 @@ import { type Rewriter, consumersOf, rewriteGraph } from '../rewrite.ts';
  *     A·Bᵀ           without a transpose
  *     (A·B)ᵀ         as Bᵀ·Aᵀ, without a transpose
  *     (c·A)·B, c·(A·B)  with alpha = c
+ *
+ * Two transposes cancel: the gradient of `x·Wᵀ` reads W as it is stored.
  */
 export function fuseProducts(graph: Graph): Graph {
   const consumers = consumersOf(graph);
@@ -21,7 +23,8 @@ export function fuseProducts(graph: Graph): Graph {
     const left = absorb(product.left);
     const right = absorb(product.right);
     const alpha = product.factor * left.factor * right.factor;
-    if (node.op === 'MatMul' && !left.transposed && !right.transposed && alpha === 1) return undefined;
+    const isPlain = !left.transposed && !right.transposed && alpha === 1;
+    if (node.op === 'MatMul' && isPlain) return emitPlain(node, left, right, rewriter);
     const operands = product.transposed ? [flip(right), flip(left)] : [left, right];
     return emit(node, operands, alpha, rewriter);
   }).graph;
@@ -41,6 +44,19 @@ interface Product {
 }
 
 const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
+
+function emitPlain(node: Node, left: Operand, right: Operand, { target, map }: Rewriter): Value[] | undefined {
+  if (left.value === node.inputs[0] && right.value === node.inputs[1]) return undefined;
+  return target.node(
+    'MatMul',
+    [map(left.value), map(right.value)],
+    {},
+    {
+      name: node.name,
+      outputNames: node.outputs.map((v) => v.name),
+    },
+  );
+}
 
 function emit(node: Node, operands: readonly Operand[], alpha: number, { target, map }: Rewriter): Value[] {
   const attributes = { transA: operands[0]?.transposed ? 1 : 0, transB: operands[1]?.transposed ? 1 : 0, alpha };
