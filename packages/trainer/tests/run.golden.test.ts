@@ -1,16 +1,12 @@
 import type { TensorStore } from '@musubi/safetensors';
 
-import { readdirSync } from 'node:fs';
-import { cp, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { resolveOptions } from '@musubi/config';
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { goldenPath, hasGolden, isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
-import { type TrainEvent, type TrainOutcome, type TrainStep, runTraining } from '../src/node.ts';
+import { isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
+import { type FinishedRun, type RunFolder, openRunFolder, wanRuns } from './run-folder.ts';
 
 interface RecordedRun {
   readonly micro_steps: readonly {
@@ -36,45 +32,29 @@ interface RecordedRun {
 /** Metadata that the original draws or reads from a clock. */
 const unseeded = ['ss_session_id', 'ss_training_started_at', 'ss_training_finished_at', 'modelspec.date'];
 
-const runs = hasGolden('runs')
-  ? readdirSync(goldenPath('runs')).filter((name) => {
-      if (!hasGolden('runs', name, 'run.json')) return false;
-      const { architecture, model_type } = readGoldenJson<Record<string, string>>('runs', name, 'model.json');
-      return architecture === 'wan' && model_type === 't2v';
-    })
-  : [];
-
 test('the repository has a whole run', () => {
-  if (isDefaultGolden) expect(runs).toContain('wan_t2v');
+  if (isDefaultGolden) expect(wanRuns).toContain('wan_t2v');
 });
 
-describe.each(runs)('the whole run %s from its seed alone', (name) => {
+describe.each(wanRuns)('the whole run %s from its seed alone', (name) => {
   const recorded = readGoldenJson<RecordedRun>('runs', name, 'run.json');
-  const before = process.cwd();
-  let folder: string;
-  let outcome: TrainOutcome;
-  const steps: TrainStep[] = [];
-  const events: TrainEvent[] = [];
+  let folder: RunFolder;
+  let finished: FinishedRun;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'musubi-run-'));
-    await cp(goldenPath('runs', name), folder, { recursive: true });
-    process.chdir(folder);
-    const { config } = await resolveOptions({
-      command: 'train',
-      argv: ['--config_file', 'config.toml', '--model_config', 'model.json'],
-      readText: (path) => readFile(path, 'utf8'),
-    });
-    outcome = await runTraining(config, { onStep: (step) => steps.push(step), onEvent: (e) => events.push(e) });
+    folder = await openRunFolder(name);
+    finished = await folder.run('--output_dir output');
   }, 120_000);
-  afterAll(async () => {
-    process.chdir(before);
-    await rm(folder, { recursive: true });
-  });
+  afterAll(() => folder.close());
 
   test('has the batches, in the order of the original', () => {
     expect(
-      steps.map(({ epoch, batchInEpoch, datasetIndex, items }) => ({ epoch, batchInEpoch, datasetIndex, items })),
+      finished.steps.map(({ epoch, batchInEpoch, datasetIndex, items }) => ({
+        epoch,
+        batchInEpoch,
+        datasetIndex,
+        items,
+      })),
     ).toEqual(
       recorded.micro_steps.map((m) => ({
         epoch: m.epoch,
@@ -86,22 +66,24 @@ describe.each(runs)('the whole run %s from its seed alone', (name) => {
   });
 
   test('has its timesteps', () => {
-    recorded.micro_steps.forEach((m, i) => expect(steps[i]?.timesteps).toBeAllClose(m.timesteps, { rtol: 1e-6 }));
+    recorded.micro_steps.forEach((m, i) =>
+      expect(finished.steps[i]?.timesteps).toBeAllClose(m.timesteps, { rtol: 1e-6 }),
+    );
   });
 
   test('has the loss of every batch and its average', () => {
-    expect(steps.map((s) => s.loss)).toBeAllClose(
+    expect(finished.losses).toBeAllClose(
       recorded.micro_steps.map((m) => m.loss),
       { rtol: 1e-5 },
     );
-    expect(steps.map((s) => s.averageLoss)).toBeAllClose(
+    expect(finished.steps.map((s) => s.averageLoss)).toBeAllClose(
       recorded.micro_steps.map((m) => m.loss_average),
       { rtol: 1e-5 },
     );
   });
 
   test('has its learning rates and gradient norms', () => {
-    const completed = steps.filter((s) => s.completesStep);
+    const completed = finished.steps.filter((s) => s.completesStep);
     expect(completed.map((s) => s.step)).toEqual(recorded.steps.map((s) => s.step));
     expect(completed.flatMap((s) => s.stepLearningRates)).toBeAllClose(
       recorded.steps.flatMap((s) => s.lr),
@@ -117,10 +99,10 @@ describe.each(runs)('the whole run %s from its seed alone', (name) => {
     );
   });
 
-  test('writes the same files', async () => {
-    expect((await readdir('output')).toSorted()).toEqual(recorded.files.map(({ file }) => file).toSorted());
-    expect(outcome).toMatchObject({ status: 'finished', steps: recorded.steps.length });
-    expect(events.filter((e) => e.type === 'saved').map((e) => e.path)).toEqual(
+  test('writes the same files', () => {
+    expect(finished.files).toEqual(recorded.files.map(({ file }) => file).toSorted());
+    expect(finished.outcome).toMatchObject({ status: 'finished', steps: recorded.steps.length });
+    expect(finished.events.filter((e) => e.type === 'saved').map((e) => e.path)).toEqual(
       recorded.files.map(({ file }) => join('output', file)),
     );
   });

@@ -83,7 +83,7 @@ async function withFile<T>(option: string, path: string, open: () => Promise<T>)
     if (!(cause instanceof Error) || !('remedy' in cause) || typeof cause.remedy !== 'string') throw cause;
     const { message, remedy } = cause;
     const found = message.endsWith(remedy) ? message.slice(0, -remedy.length).replace(/ $/, '') : message;
-    const told = found.replace(`${path}: `, '').replace(`${resolve(path)}: `, '');
+    const told = found.startsWith(`${path}: `) ? found.slice(path.length + 2) : found;
     throw new TrainerError(
       'FILE_UNUSABLE',
       `${option} = "${path}": ${told}`,

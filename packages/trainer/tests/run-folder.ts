@@ -1,0 +1,117 @@
+import type { LoraAdapter } from '@musubi/lora';
+import type { TensorStore, TensorToWrite } from '@musubi/safetensors';
+
+import { readdirSync } from 'node:fs';
+import { cp, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { type TrainConfig, resolveOptions } from '@musubi/config';
+import { loraFile, readLora } from '@musubi/lora';
+import { fromFloat32 } from '@musubi/safetensors';
+import { openSafetensorsFile, writeSafetensorsFile } from '@musubi/safetensors/node';
+
+import { goldenPath, hasGolden, readGoldenJson } from '../../../tests/golden.ts';
+import { type RunHooks, type TrainEvent, type TrainOutcome, type TrainStep, runTraining } from '../src/node.ts';
+
+/** Recorded runs of Wan text to video. */
+export const wanRuns = hasGolden('runs')
+  ? readdirSync(goldenPath('runs')).filter((name) => {
+      if (!hasGolden('runs', name, 'run.json')) return false;
+      const { architecture, model_type } = readGoldenJson<Record<string, string>>('runs', name, 'model.json');
+      return architecture === 'wan' && model_type === 't2v';
+    })
+  : [];
+
+/** The options of a short run: each batch is a step, at a constant rate. */
+export const short = (steps: number): string =>
+  `--max_train_steps ${steps} --gradient_accumulation_steps 1 --save_every_n_steps 1000 --lr_scheduler constant --lr_warmup_steps 0`;
+
+export interface FinishedRun {
+  readonly config: TrainConfig;
+  readonly outcome: TrainOutcome;
+  readonly steps: readonly TrainStep[];
+  readonly losses: readonly number[];
+  readonly events: readonly TrainEvent[];
+  readonly lines: readonly string[];
+  /** Names of the files in its output folder. */
+  readonly files: readonly string[];
+}
+
+/** A copy of a recorded run, which is the working folder until it is closed. */
+export interface RunFolder {
+  readonly path: string;
+  /** Trains with the folder's configuration and more options; a text is split at its spaces. */
+  run(options?: string | readonly string[], hooks?: RunHooks): Promise<FinishedRun>;
+  close(): Promise<void>;
+}
+
+const readText = (file: string) => readFile(file, 'utf8');
+
+export async function openRunFolder(name: string, prefix = 'musubi-run-'): Promise<RunFolder> {
+  const before = process.cwd();
+  const path = await mkdtemp(join(tmpdir(), prefix));
+  await cp(goldenPath('runs', name), path, { recursive: true });
+  process.chdir(path);
+  let count = 0;
+  return {
+    path,
+    async run(options = [], hooks = {}) {
+      const given = typeof options === 'string' ? options.split(' ').filter((word) => word !== '') : options;
+      const output = given.includes('--output_dir') ? [] : ['--output_dir', `out-${++count}`];
+      const argv = ['--config_file', 'config.toml', '--model_config', 'model.json', ...output, ...given];
+      const { config } = await resolveOptions({ command: 'train', argv, readText });
+      const [steps, events, lines]: [TrainStep[], TrainEvent[], string[]] = [[], [], []];
+      const outcome = await runTraining(config, {
+        ...hooks,
+        logger: (line) => lines.push(line),
+        onStep: (step) => {
+          steps.push(step);
+          hooks.onStep?.(step);
+        },
+        onEvent: (event) => {
+          events.push(event);
+          hooks.onEvent?.(event);
+        },
+      });
+      const files = (await readdir(config.outputDir)).toSorted();
+      return { config, outcome, steps, losses: steps.map((step) => step.loss), events, lines, files };
+    },
+    async close() {
+      process.chdir(before);
+      await rm(path, { recursive: true });
+    },
+  };
+}
+
+export async function readStore<T>(path: string, read: (store: TensorStore) => T | Promise<T>): Promise<T> {
+  const store = await openSafetensorsFile(path);
+  try {
+    return await read(store);
+  } finally {
+    await store.close();
+  }
+}
+
+export const readAdapter = (path: string): Promise<LoraAdapter> => readStore(path, readLora);
+
+export async function writeAdapter(path: string, adapter: LoraAdapter, dtype: 'F32' | 'BF16' = 'F32'): Promise<void> {
+  await writeSafetensorsFile(path, (await loraFile(adapter, { dtype })).tensors);
+}
+
+/** A copy of a checkpoint in which `change` has seen every tensor. */
+export async function copyCheckpoint(
+  from: string,
+  to: string,
+  change: (tensor: { name: string; shape: readonly number[]; data: Float32Array }) => Partial<TensorToWrite> | null,
+): Promise<void> {
+  await readStore(from, async (store) => {
+    const tensors: TensorToWrite[] = [];
+    for (const { name, shape } of store.tensors.values()) {
+      const data = await store.readFloat32(name);
+      const changed = change({ name, shape, data });
+      if (changed) tensors.push({ name, shape, dtype: 'F32', data: fromFloat32(data, 'F32'), ...changed });
+    }
+    await writeSafetensorsFile(to, tensors, { metadata: store.metadata });
+  });
+}
