@@ -3,7 +3,18 @@ import { describe, expect, test } from 'vitest';
 
 import type { Dim } from './dim.ts';
 
-import { dimAdd, dimDivide, dimMul, dimSub, dimTerms, elementCount, evaluateDim, formatShape, toDim } from './dim.ts';
+import {
+  dimAdd,
+  dimDivide,
+  dimFloorDivide,
+  dimMul,
+  dimSub,
+  dimTerms,
+  elementCount,
+  evaluateDim,
+  formatShape,
+  toDim,
+} from './dim.ts';
 
 const symbols = ['B', 'S', 'T_2'];
 
@@ -100,6 +111,18 @@ describe('symbolic lengths', () => {
     ['B*S', 'B+1'],
   ])('%s does not divide by %s', (a, b) => {
     expect(dimDivide(a, b)).toBeUndefined();
+  });
+
+  test('divide and round down only where one polynomial says it for all values', () => {
+    fc.assert(
+      fc.property(expression, point, fc.integer({ min: 1, max: 9 }), (e, p, n) => {
+        const quotient = dimFloorDivide(e.dim, n);
+        if (quotient !== undefined) expect(evaluateDim(quotient, p) === Math.floor(e.at(p) / n)).toBe(true);
+        expect(dimFloorDivide(dimAdd(dimMul(e.dim, n), n - 1), n)).toBe(e.dim);
+      }),
+    );
+    expect(dimFloorDivide('8*h-1', 2)).toBe('4*h-1');
+    expect(dimFloorDivide('h', 2)).toBeUndefined();
   });
 
   test('keep their form when they are read again', () => {

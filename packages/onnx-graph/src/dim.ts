@@ -63,6 +63,19 @@ export function dimDivide(a: Dim, b: Dim): Dim | undefined {
   return format(quotient);
 }
 
+/**
+ * `⌊a / n⌋` for a whole `n` > 0, when that is one polynomial for every value of the symbols: `n` then divides all terms
+ * but the constant, e.g. `4*h` for `(8*h+1)/2`.
+ */
+export function dimFloorDivide(a: Dim, n: number): Dim | undefined {
+  const quotient: Polynomial = new Map();
+  for (const [m, c] of parse(a)) {
+    if (m !== '' && c % n !== 0) return undefined;
+    quotient.set(m, Math.floor(c / n));
+  }
+  return format(quotient);
+}
+
 /** Number of elements. */
 export const elementCount = (shape: Shape): Dim => shape.reduce(dimMul, 1);
 

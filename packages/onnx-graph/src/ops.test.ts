@@ -9,6 +9,7 @@ import {
   add,
   apply,
   cast,
+  conv,
   createParams,
   elementCountValue,
   embedding,
@@ -20,17 +21,23 @@ import {
   linear,
   mT,
   mul,
+  quickGelu,
+  reduceL2,
   reshape,
+  silu,
   slice,
   sliceAt,
   split,
   sub,
+  upsampleNearest,
   where,
 } from './index.ts';
 
 const lengths = new Map([
   ['B', 2],
   ['S', 5],
+  ['h', 3],
+  ['w', 2],
 ]);
 
 /** Builds `f` of an input of that shape and runs it both ways; `B` and `S` are bound by a second input. */
@@ -103,6 +110,7 @@ describe('reshape', () => {
     [['B', 'S', 6], ['S', 'B', 6], 'computed'],
     [['B*S+B', 6], ['B', 'S+1', 6], 'computed'],
     [['2*S', 'B'], [2, 'S', 'B'], 'computed'],
+    [['6*h', 'B', '8*w'], [6, 'h', 'w', 8, 'B'], 'computed'],
     [[1, 1], [], []],
     [[], [1, 1], [1, 1]],
     [
@@ -220,6 +228,44 @@ describe('pieces', () => {
     expect(() => slice(x, 0, NaN)).toThrowErrorMatchingInlineSnapshot(
       `[GraphError: graph: NaN is not an integer. Axes, bounds and numbers beside integer tensors are.]`,
     );
+  });
+});
+
+describe('pictures', () => {
+  test('conv pads, strides and adds a bias', async () => {
+    const { y } = await run(['B', 2, '2*S', 6], (x) =>
+      conv(x, full(x.graph, [3, 2, 3, 3], 0.5), full(x.graph, [3], 1), { pads: [0, 0, 1, 1], strides: [2, 2] }),
+    );
+    expect(y?.shape).toEqual([2, 3, 5, 3]);
+  });
+
+  test('conv has groups', async () => {
+    const { y, feeds } = await run(['B', 2, 'S'], (x) => conv(x, full(x.graph, [2, 1, 1], 3), null, { groups: 2 }));
+    expect(y?.data).toBeAllClose(
+      feeds.x.data.map((v) => 3 * v),
+      { rtol: 1e-6 },
+    );
+  });
+
+  test('upsampleNearest repeats rows and columns', async () => {
+    const { y, feeds } = await run([1, 1, 2, 2], (x) => upsampleNearest(x, 2));
+    const [a, b, c, d] = feeds.x.data;
+    expect([...(y?.data ?? [])]).toEqual([a, a, b, b, a, a, b, b, c, c, d, d, c, c, d, d]);
+  });
+
+  test('reduceL2 is a length', async () => {
+    const { y, feeds } = await run([2, 'S'], (x) => reduceL2(x, [0]));
+    const { data } = feeds.x;
+    expect(y).toEqual({ shape: [1, 5], data: expect.anything() });
+    expect(y?.data).toBeAllClose(
+      Array.from({ length: 5 }, (_, i) => Math.hypot(data[i] ?? NaN, data[i + 5] ?? NaN)),
+      { rtol: 1e-6 },
+    );
+  });
+
+  test('quickGelu with alpha 1 is silu', async () => {
+    const { y } = await run(['B', 3], (x) => sub(quickGelu(x, 1), silu(x)));
+    expect(y?.data).toBeAllClose(new Float64Array(6), { atol: 1e-7 });
   });
 });
 

@@ -2,7 +2,7 @@ import type { Dim, Shape } from './dim.ts';
 import type { DataType } from './dtype.ts';
 import type { Attributes, Graph, TensorType, Value } from './graph.ts';
 
-import { dimAdd, dimTerms, elementCount } from './dim.ts';
+import { dimAdd, dimDivide, dimTerms, elementCount } from './dim.ts';
 import { isFloat, onnxCode } from './dtype.ts';
 import { GraphError } from './errors.ts';
 
@@ -84,6 +84,9 @@ export const silu = (x: Value): Value => mul(x, sigmoid(x));
 /** Gaussian error linear unit; `tanh` is the approximation of Hendrycks & Gimpel 2016. */
 export const gelu = (x: Value, approximate: 'none' | 'tanh' = 'none'): Value => apply('Gelu', [x], { approximate });
 
+/** `x·σ(αx)` in one operator (Hendrycks & Gimpel 2016); with `alpha` 1 it is {@link silu}. */
+export const quickGelu = (x: Value, alpha = 1.702): Value => apply('QuickGelu', [x], { alpha });
+
 export const softmax = (x: Value, axis = -1): Value => apply('Softmax', [x], { axis });
 
 /** Matrix product over the last two axes, the others broadcast. */
@@ -142,12 +145,48 @@ export const cast = (x: Value, dtype: DataType): Value =>
 
 export const reduceSum = (x: Value, axes: readonly number[], keepdims = true): Value =>
   reduce('ReduceSum', x, axes, keepdims);
+/** `√(Σ x²)` */
+export const reduceL2 = (x: Value, axes: readonly number[], keepdims = true): Value =>
+  reduce('ReduceL2', x, axes, keepdims);
 export const reduceMean = (x: Value, axes: readonly number[], keepdims = true): Value =>
   reduce('ReduceMean', x, axes, keepdims);
 
 function reduce(op: string, x: Value, axes: readonly number[], keepdims: boolean): Value {
   return apply(op, [x, int64s(x.graph, axes)], { keepdims: keepdims ? 1 : 0 });
 }
+
+/**
+ * Convolution (cross-correlation, as the field has it) over all axes behind the second.
+ *
+ * @param x `[N, C, …]`
+ * @param weight `[M, C/groups, …kernel]`
+ * @param bias `[M]`
+ * @param options.pads zeros before each axis, then behind each, default none
+ * @param options.strides of each axis, default 1
+ * @returns `[N, M, …]`, each axis `⌊(length + pads − kernel) / stride⌋ + 1` long
+ */
+export function conv(x: Value, weight: Value, bias: Value | null = null, options: ConvOptions = {}): Value {
+  const { pads, strides, groups = 1 } = options;
+  const attributes = {
+    ...(pads ? { pads } : {}),
+    ...(strides ? { strides } : {}),
+    ...(groups > 1 ? { group: groups } : {}),
+  };
+  return apply('Conv', bias ? [x, weight, bias] : [x, weight], attributes);
+}
+export interface ConvOptions {
+  readonly pads?: readonly number[];
+  readonly strides?: readonly number[];
+  readonly groups?: number;
+}
+
+/** Repeats every element of the axes behind the second `factor` times: `[N, C, H, W]` becomes `[N, C, f·H, f·W]`. */
+export function upsampleNearest(x: Value, factor: number): Value {
+  const data = Float32Array.from(x.shape, (_, axis) => (axis < 2 ? 1 : factor));
+  const scales = x.graph.constant({ dtype: 'float32', shape: [data.length], data });
+  return apply('Resize', [x, null, scales], nearest);
+}
+const nearest = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' } as const;
 
 /**
  * The same elements in another shape. Symbols may appear anywhere in `shape` as long as the number of elements agrees;
@@ -190,7 +229,14 @@ function dimValue(graph: Graph, dim: Dim): Value {
 function symbolValue(graph: Graph, symbol: string): Value {
   for (const input of graph.inputs) {
     const axis = input.shape.indexOf(symbol);
-    if (axis >= 0) return apply('Shape', [input], { start: axis, end: axis + 1 });
+    if (axis >= 0) return axisLength(input, axis);
+  }
+  // an axis of e.g. 8·h positions binds h too
+  for (const input of graph.inputs) {
+    for (const [axis, dim] of input.shape.entries()) {
+      const multiple = dimDivide(dim, symbol);
+      if (typeof multiple === 'number' && multiple > 0) return div(axisLength(input, axis), multiple);
+    }
   }
   throw new GraphError(
     'BAD_DIMENSION',
@@ -199,6 +245,8 @@ function symbolValue(graph: Graph, symbol: string): Value {
     'Use the symbols of the inputs.',
   );
 }
+
+const axisLength = (x: Value, axis: number): Value => apply('Shape', [x], { start: axis, end: axis + 1 });
 
 /** `x` repeated along axes of length 1 (or new leading axes) to `shape`. */
 export function expand(x: Value, shape: Shape): Value {

@@ -174,6 +174,34 @@ const rmsNormalization = (op: string): Build[] => [
   (c) => c.nodes(op, [c.float(['B', 6], -2, 2, 'float64'), c.float([6], -2, 2, 'float64')], { axis: -1 }, 2),
 ];
 
+const convolutions = (op: string): Build[] => [
+  (c) => c.node(op, [c.float(['B', 3, 'S', 'T']), c.float([4, 3, 1, 1])]),
+  (c) => c.node(op, [c.float(['B', 3, 'S', 'T']), c.float([4, 3, 3, 3]), c.float([4])], { pads: [1, 1, 1, 1] }),
+  (c) => c.node(op, [c.float([1, 2, '2*S', '8*T']), c.float([3, 2, 3, 3])], { pads: [0, 0, 1, 1], strides: [2, 2] }),
+  (c) => c.node(op, [c.float([2, 2, 7, 6]), c.float([3, 2, 2, 3])], { pads: [2, 0, 1, 3], strides: [3, 2] }),
+  (c) => c.node(op, [c.float(['B', 6, 9, 8]), c.float([4, 3, 3, 2]), c.float([4])], { group: 2, dilations: [2, 3] }),
+  (c) => c.node(op, [c.float(['B', 4, '4*S']), c.float([4, 1, 4])], { group: 4, strides: [4], kernel_shape: [4] }),
+  (c) =>
+    c.node(op, [c.float(['B', 2, 'S', 5, 4]), c.float([3, 2, 3, 2, 1])], {
+      pads: [2, 0, 0, 0, 1, 0],
+      auto_pad: 'NOTSET',
+    }),
+  (c) => c.node(op, [c.float([0, 2, 3, 3]), c.float([3, 2, 3, 3])]),
+];
+
+const resizes = (op: string): Build[] => {
+  const nearest = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+  return [
+    [1, 1, 2, 2],
+    [1, 1, 1, 3],
+    [1, 1, 1, 1],
+  ].map((scales) => (c) => {
+    const data = Float32Array.from(scales);
+    const constant = c.graph.constant({ dtype: 'float32', shape: [data.length], data });
+    return c.node(op, [c.float(['B', 3, 'S', 'T']), null, constant], nearest);
+  });
+};
+
 const reshapes = (op: string): Build[] => [
   (c) => c.node(op, [c.float(['B', 'S', 4]), c.axes(0, -1)]),
   (c) => c.node(op, [c.float(['B', 'S', 4]), c.axes(-1, 2)]),
@@ -330,8 +358,11 @@ const families: Record<string, (op: string) => Build[]> = {
   MatMul: matmul,
   Gemm: gemm,
   FusedMatMul: both(matmul, fused),
+  Conv: convolutions,
+  Resize: resizes,
   ReduceSum: reduction,
   ReduceMean: reduction,
+  ReduceL2: reduction,
   ReduceMax: reduction,
   LayerNormalization: layerNormalization,
   SimplifiedLayerNormalization: rmsNormalization,

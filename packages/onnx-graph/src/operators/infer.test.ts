@@ -14,6 +14,8 @@ const i64 = (...shape: Dim[]) => graph.input(`i${made++}`, 'int64', shape);
 const bool = (...shape: Dim[]) => graph.input(`b${made++}`, 'bool', shape);
 const bytes = (...shape: Dim[]) => graph.input(`u${made++}`, 'uint8', shape);
 const ints = (...values: number[]) => int64s(graph, values);
+const scales = (...xs: number[]) =>
+  graph.constant({ dtype: 'float32', shape: [xs.length], data: Float32Array.from(xs) });
 
 type Call = readonly [op: string, inputs: (Value | null)[], attributes?: Attributes, types?: Dim[]];
 
@@ -29,7 +31,7 @@ function refusals(...calls: Call[]): string {
     }
     throw new Error(`${op} was accepted`);
   });
-  return messages.map((m) => m.replaceAll(/\b[fdibu]\d+\b/g, 'x').replaceAll(/const\/int64_\d+/g, 'const')).join('\n');
+  return messages.map((m) => m.replaceAll(/\b[fdibu]\d+\b/g, 'x').replaceAll(/const\/\w+_\d+/g, 'const')).join('\n');
 }
 
 test('every operator refuses to be called without inputs', () => {
@@ -141,6 +143,65 @@ test('products', () => {
     SHAPE_MISMATCH node: Gemm of x [2, 3] and x [3, 4] and x [3]: axis -1 has 4 and 3. Mend the shapes on this line.
     SHAPE_MISMATCH node: Gemm of x [2, 3] and x [3, 4] and x [5, 2, 4]: x does not broadcast to [2, 4]. Mend the shapes on this line.
     DTYPE_MISMATCH node: Gemm mixes float32 and float64 (x). Cast one of them."
+  `);
+});
+
+test('convolution and resampling', () => {
+  const nearest = { coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+  expect(
+    refusals(
+      ['Conv', [f32(1, 3), f32(4, 3)]],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 3, 3)]],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 2, 3, 3)]],
+      ['Conv', [f32(1, 'C', 8, 8), f32(4, 3, 3, 3)]],
+      ['Conv', [f32(1, 4, 8, 8), f32(3, 2, 3, 3)], { group: 2 }],
+      ['Conv', [f32(1, 3, 8, 8), f32('M', 3, 3, 3)]],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 3, 3, 3), f32(3)]],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 3, 3, 3), f64(4)]],
+      ['Conv', [i64(1, 3, 8, 8), i64(4, 3, 3, 3)]],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 3, 3, 3)], { kernel_shape: [3] }],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 3, 3, 3)], { pads: [1, 1] }],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 3, 3, 3)], { pads: [1, 1, -1, 1] }],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 3, 3, 3)], { strides: [2, 0] }],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 3, 3, 3)], { auto_pad: 'SAME_UPPER' }],
+      ['Conv', [f32(1, 3, 8, 2), f32(4, 3, 3, 3)]],
+      ['Conv', [f32(1, 3, 8, 8), f32(4, 3, 3, 'k')]],
+      ['Conv', [f32(1, 3, 'h', 8), f32(4, 3, 3, 3)], { strides: [2, 2] }],
+      ['Resize', [f32(1, 3, 8, 8), null, scales(1, 1, 2, 2)]],
+      ['Resize', [f32(1, 3, 8, 8), null, scales(1, 1, 2, 2)], { ...nearest, mode: 'linear' }],
+      ['Resize', [f32(1, 3, 8, 8), scales(0), scales(1, 1, 2, 2)], nearest],
+      ['Resize', [f32(1, 3, 8, 8), null, scales(2, 2)], nearest],
+      ['Resize', [f32(1, 3, 8, 8), null, scales(1, 1, 0.5, 2)], nearest],
+      ['Resize', [f32(1, 3, 8, 8), null, f32(4)], nearest],
+      ['Resize', [f32(1, 3, 8, 8), null, ints(1, 1, 2, 2)], nearest],
+      ['Resize', [bool(1, 3, 8, 8), null, scales(1, 1, 2, 2)], nearest],
+    ),
+  ).toMatchInlineSnapshot(`
+    "SHAPE_MISMATCH node: Conv of x [1, 3] and x [4, 3]: it takes [N, C, …] and [M, C, …]. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Conv of x [1, 3, 8, 8] and x [4, 3, 3]: it takes [N, C, …] and [M, C, …]. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Conv of x [1, 3, 8, 8] and x [4, 2, 3, 3]: 1 groups of 2 channels are not 3. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Conv of x [1, C, 8, 8] and x [4, 3, 3, 3]: 1 groups of 3 channels are not C. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Conv of x [1, 4, 8, 8] and x [3, 2, 3, 3]: 3 channels do not divide into 2 groups. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Conv of x [1, 3, 8, 8] and x [M, 3, 3, 3]: M channels do not divide into 1 groups. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Conv of x [1, 3, 8, 8] and x [4, 3, 3, 3] and x [3]: the bias is [4]. Mend the shapes on this line.
+    DTYPE_MISMATCH node: Conv mixes float32 and float64 (x). Cast one of them.
+    DTYPE_MISMATCH node: Conv of x, which is int64. It computes with float16, bfloat16, float32 or float64.
+    BAD_ATTRIBUTE node: Conv with kernel_shape 3. Leave it out.
+    BAD_ATTRIBUTE node: Conv with pads 1,1. It has 4 of at least 0.
+    BAD_ATTRIBUTE node: Conv with pads 1,1,-1,1. It has 4 of at least 0.
+    BAD_ATTRIBUTE node: Conv with strides 2,0. It has 2 of at least 1.
+    BAD_ATTRIBUTE node: Conv with auto_pad. Give pads.
+    SHAPE_MISMATCH node: Conv of x [1, 3, 8, 2] and x [4, 3, 3, 3]: a kernel of 3 does not fit 2. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Conv of x [1, 3, 8, 8] and x [4, 3, 3, k]: the kernel has a symbolic length. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Conv of x [1, 3, h, 8] and x [4, 3, 3, 3]: cannot tell the length from (h-3)/2. Mend the shapes on this line.
+    BAD_ATTRIBUTE node: Resize with nearest, half_pixel, round_prefer_floor. It is nearest, asymmetric, floor here.
+    BAD_ATTRIBUTE node: Resize with linear, asymmetric, floor. It is nearest, asymmetric, floor here.
+    BAD_ATTRIBUTE node: Resize with nearest, asymmetric, floor and a region. It is nearest, asymmetric, floor here.
+    SHAPE_MISMATCH node: Resize of x [1, 3, 8, 8] and none and const [2]: the scales must be a constant, one whole number an axis. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Resize of x [1, 3, 8, 8] and none and const [4]: the scales must be a constant, one whole number an axis. Mend the shapes on this line.
+    SHAPE_MISMATCH node: Resize of x [1, 3, 8, 8] and none and x [4]: the scales must be a constant, one whole number an axis. Mend the shapes on this line.
+    DTYPE_MISMATCH node: Resize by const, which is int64. Scales are float32.
+    DTYPE_MISMATCH node: Resize of x, which is bool. Cast it to a float or an integer."
   `);
 });
 

@@ -27,6 +27,7 @@ import {
   transpose,
   unsqueeze,
 } from './infer-movement.ts';
+import { convolution, resize } from './infer-spatial.ts';
 import { cast, dequantize, normalization, rotary } from './infer-transformer.ts';
 
 const operator =
@@ -41,6 +42,15 @@ const std = operator('');
 const ms = operator('com.microsoft');
 
 const transposed = { transA: 'int', transB: 'int', alpha: 'float' } as const;
+const convolved = {
+  kernel_shape: 'ints',
+  pads: 'ints',
+  strides: 'ints',
+  dilations: 'ints',
+  group: 'int',
+  auto_pad: 'string',
+} as const;
+const resampled = { mode: 'string', coordinate_transformation_mode: 'string', nearest_mode: 'string' } as const;
 const reduced = { keepdims: 'int', noop_with_empty_axes: 'int' } as const;
 const normalized = { axis: 'int', epsilon: 'float', stash_type: 'int' } as const;
 
@@ -85,9 +95,13 @@ export const operators: Readonly<Record<string, OperatorSpec>> = {
   MatMul: std(2, matmul),
   Gemm: std([2, 3], gemm, { ...transposed, beta: 'float' }),
   FusedMatMul: ms(2, matmul, transposed),
+  // convolution and resampling
+  Conv: std([2, 3], convolution, convolved),
+  Resize: std([1, 3], resize, resampled),
   // reductions and normalization
   ReduceSum: std([1, 2], reduction, reduced),
   ReduceMean: std([1, 2], reduction, reduced),
+  ReduceL2: std([1, 2], reduction, reduced),
   ReduceMax: std([1, 2], reduction, reduced),
   LayerNormalization: std([2, 3], normalization(2), normalized),
   SimplifiedLayerNormalization: std(2, normalization(1), normalized),

@@ -9,12 +9,14 @@ import { elementwise } from './elementwise.ts';
 import { movement } from './movement.ts';
 import { products } from './products.ts';
 import { reductions } from './reductions.ts';
+import { spatial } from './spatial.ts';
 import { storage } from './storage.ts';
 
 /** What each operator computes, in doubles. */
 export const implementations: Readonly<Record<string, Implementation>> = {
   ...elementwise,
   ...products,
+  ...spatial,
   ...reductions,
   ...movement,
   ...storage,
@@ -101,9 +103,9 @@ function bindSymbols(
   for (const { name, shape } of graph.inputs) {
     shape.forEach((dim: Dim, axis) => {
       const length = feeds[name]?.shape[axis];
-      if (typeof dim === 'string' && /^\w+$/.test(dim) && length !== undefined && !symbols.has(dim)) {
-        symbols.set(dim, length);
-      }
+      const [, multiple = '1', symbol] = /^(?:(\d+)\*)?([A-Za-z_]\w*)$/.exec(String(dim)) ?? [];
+      if (symbol === undefined || length === undefined || symbols.has(symbol)) return;
+      symbols.set(symbol, length / Number(multiple));
     });
   }
   return symbols;

@@ -1,7 +1,7 @@
 import type { Call, Implementation } from './call.ts';
 import type { Tensor64 } from './tensor.ts';
 
-import { axisOf, broadcastTo, sizeOf, transpose, zip } from './tensor.ts';
+import { axisOf, broadcastTo, map, sizeOf, transpose, zip } from './tensor.ts';
 
 /** The elements along `axes`, one row for every place of the other axes. */
 function rowsOf(x: Tensor64, axes: readonly number[]): Float64Array[] {
@@ -15,18 +15,20 @@ function rowsOf(x: Tensor64, axes: readonly number[]): Float64Array[] {
 const sum = (row: Float64Array): number => row.reduce((a, b) => a + b, 0);
 const mean = (row: Float64Array): number => sum(row) / row.length;
 
-/** Without axes all are reduced, or none where `noop_with_empty_axes` says so. */
+/** Without axes all are reduced together, or each element by itself where `noop_with_empty_axes` says so. */
 const reduction =
   (f: (row: Float64Array, whole: boolean) => number): Implementation =>
   (call) => {
     const x = call.input(0);
     const all = [...x.shape.keys()];
     const given = (call.integers(1) ?? []).map((a) => axisOf(a, all.length));
-    if (given.length === 0 && call.number('noop_with_empty_axes', 0) === 1) return x;
+    const whole = call.dtype(0).includes('int');
+    if (given.length === 0 && call.number('noop_with_empty_axes', 0) === 1) {
+      return map(x, (v) => f(Float64Array.of(v), whole));
+    }
     const axes = given.length === 0 ? all : given;
     const keep = call.number('keepdims', 1) === 1;
     const shape = x.shape.flatMap((d, i) => (axes.includes(i) ? (keep ? [1] : []) : [d]));
-    const whole = call.dtype(0).includes('int');
     return { shape, data: Float64Array.from(rowsOf(x, axes), (row) => f(row, whole)) };
   };
 
@@ -74,6 +76,10 @@ function normalize(call: Call, isCentred: boolean): Tensor64[] {
 export const reductions = {
   ReduceSum: reduction(sum),
   ReduceMean: reduction((row, whole) => (whole ? Math.trunc(mean(row)) : mean(row))),
+  ReduceL2: reduction((row, whole) => {
+    const norm = Math.sqrt(row.reduce((total, x) => total + x * x, 0));
+    return whole ? Math.trunc(norm) : norm;
+  }),
   ReduceMax: reduction((row) => row.reduce((a, b) => Math.max(a, b), -Infinity)),
   Softmax: softmax,
   LayerNormalization: (call) => normalize(call, true),
