@@ -51,11 +51,6 @@ test.each(cases)('$name: the artifacts in a folder train like the loop in TypeSc
   const training = await openSession(artifacts.training, weights);
   const step = await openSession(artifacts.optimizer, weights);
 
-  const scalar = (x: number, shape: number[] = []): HostTensor => ({
-    dtype: 'float32',
-    shape,
-    data: Float32Array.of(x),
-  });
   let state: Record<string, HostTensor> = {};
   for (const [name, { shape, data }] of [...artifacts.checkpoint.parameters, ...artifacts.checkpoint.optimizer]) {
     state[name] = { dtype: 'float32', shape, data };
@@ -80,4 +75,10 @@ test.each(cases)('$name: the artifacts in a folder train like the loop in TypeSc
 
   for (const s of [session, training, step]) await s.release();
   for (const file of [golden, model, adapterFile]) await file.close();
+});
+
+const scalar = (x: number, shape: readonly number[] = []): HostTensor => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.of(x),
 });
