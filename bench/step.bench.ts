@@ -11,7 +11,7 @@ import type { Memory, Request, Times } from './step/measure.ts';
 import { writeCheckpoint } from './step/model.ts';
 
 const threads = 2;
-const rounds = 5;
+const rounds = 3;
 
 export const bench: Bench = {
   title: `a training step of a Wan-class model (dim 768, 6 blocks, LoRA rank 16, float32, ${threads} threads), medians of ${rounds} rounds`,
@@ -35,7 +35,7 @@ export const bench: Bench = {
 async function measureAt(tokens: number, checkpoint: string): Promise<Figure[]> {
   const request = { checkpoint, tokens, threads, rounds };
   const plain = await inOwnProcess<Times>({ ...request, kind: 'times', gradientCheckpointing: false });
-  const again = await inOwnProcess<Times>({ ...request, kind: 'times', gradientCheckpointing: true });
+  const again = await inOwnProcess<Times>({ ...request, kind: 'step', gradientCheckpointing: true });
   const memory = await inOwnProcess<Memory>({ ...request, kind: 'memory', gradientCheckpointing: false });
   const lessMemory = await inOwnProcess<Memory>({ ...request, kind: 'memory', gradientCheckpointing: true });
 

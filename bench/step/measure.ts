@@ -20,8 +20,11 @@ import { openTrainingModel } from './model.ts';
 import { flopsOf, productModel, productsOf } from './products.ts';
 
 export interface Request {
-  /** `times`: everything in turn, round after round, so that a drifting machine changes all alike. */
-  readonly kind: 'times' | 'memory';
+  /**
+   * `times`: everything in turn, round after round, so that a drifting machine changes all alike; `step`: only the step
+   * and its forward and backward pass.
+   */
+  readonly kind: 'times' | 'step' | 'memory';
   readonly checkpoint: string;
   readonly tokens: number;
   readonly gradientCheckpointing: boolean;
@@ -60,21 +63,21 @@ const optimizer = createOptimizer('AdamW', [{ name: 'unet', learningRate: 1e-4, 
 const weights = loraFeeds(adapter);
 
 const runtime = await createNodeRuntime();
-const result = request.kind === 'times' ? await measureTimes() : await measureMemory();
+const result = request.kind === 'memory' ? await measureMemory() : await measureTimes(request.kind === 'times');
 await runtime.close();
 console.log(JSON.stringify(result));
 
-async function measureTimes(): Promise<Times> {
+async function measureTimes(withParts: boolean): Promise<Times> {
   const [forward, backward] = [await open(graphs.evaluation), await open(graphs.training)];
   const products = productsOf(graphs.training, symbols);
-  const alone = await Promise.all(products.map(openProduct));
+  const alone = withParts ? await Promise.all(products.map(openProduct)) : [];
   const feeds = feedsOf(graphs.training);
   const forwardFeeds = feedsOf(graphs.evaluation);
 
   const table: { forward: number; backward: number; step: number; products: number }[] = [];
   for (let round = 0; round <= rounds; round++) {
     const row = {
-      forward: await time(() => forward.run({ ...forwardFeeds, ...weights })),
+      forward: withParts ? await time(() => forward.run({ ...forwardFeeds, ...weights })) : 0,
       backward: await time(() => backward.run({ ...feeds, ...weights }, ['loss'])),
       step: await time(() => step(backward, feeds)),
       products: 0,
