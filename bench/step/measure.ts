@@ -1,11 +1,10 @@
 // One measurement in a process of its own, so that its memory is its own: JSON request in argv, JSON result on stdout.
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 
 import type { HostTensor } from '../../packages/onnx-graph/src/index.ts';
-import type { OrtModule, Session } from '../../packages/runtime/src/index.ts';
+import type { Session } from '../../packages/runtime/src/index.ts';
 
 import { gradientName } from '../../packages/autodiff/src/index.ts';
 import { loraFeeds } from '../../packages/lora/src/graph.ts';
@@ -13,11 +12,11 @@ import { loraParameters } from '../../packages/lora/src/index.ts';
 import { type Graph, encodeModel, evaluateDim } from '../../packages/onnx-graph/src/index.ts';
 import { clipGradNorm, createOptimizer } from '../../packages/optimizers/src/index.ts';
 import { TorchGenerator } from '../../packages/random/src/index.ts';
-import { createRuntime, planMemory } from '../../packages/runtime/src/index.ts';
+import { planMemory } from '../../packages/runtime/src/index.ts';
 import { createNodeRuntime } from '../../packages/runtime/src/node.ts';
 import { median } from '../harness.ts';
 import { openTrainingModel } from './model.ts';
-import { flopsOf, productModel, productsOf } from './products.ts';
+import { flopsOf, productsModel, productsOf } from './products.ts';
 
 export interface Request {
   /**
@@ -37,7 +36,7 @@ export interface Times {
   readonly forwardSeconds: number;
   readonly backwardSeconds: number;
   readonly stepSeconds: number;
-  /** All matrix products of forward and backward pass, each alone. */
+  /** All matrix products of forward and backward pass, without anything between them. */
   readonly productSeconds: number;
   readonly backwardToForward: number;
   readonly productsToBackward: number;
@@ -70,7 +69,9 @@ console.log(JSON.stringify(result));
 async function measureTimes(withParts: boolean): Promise<Times> {
   const [forward, backward] = [await open(graphs.evaluation), await open(graphs.training)];
   const products = productsOf(graphs.training, symbols);
-  const alone = withParts ? await Promise.all(products.map(openProduct)) : [];
+  const alone = productsModel(products);
+  const productSession = withParts ? await open(alone) : undefined;
+  const operands = withParts ? feedsOf(alone) : {};
   const feeds = feedsOf(graphs.training);
   const forwardFeeds = feedsOf(graphs.evaluation);
 
@@ -80,9 +81,8 @@ async function measureTimes(withParts: boolean): Promise<Times> {
       forward: withParts ? await time(() => forward.run({ ...forwardFeeds, ...weights })) : 0,
       backward: await time(() => backward.run({ ...feeds, ...weights }, ['loss'])),
       step: await time(() => step(backward, feeds)),
-      products: 0,
+      products: productSession ? await time(() => productSession.run(operands)) : 0,
     };
-    for (const { count, run } of alone) row.products += count * (await time(run));
     if (round > 0) table.push(row); // the first round warms up
   }
   const over = (f: (row: (typeof table)[number]) => number) => median(table.map(f));
@@ -123,18 +123,6 @@ function open(graph: Graph): Promise<Session> {
 function feedsOf(graph: Graph): Record<string, HostTensor> {
   const data = graph.inputs.filter(({ name }) => !(name in weights));
   return Object.fromEntries(data.map(({ name, shape }) => [name, random(shape.map((d) => evaluateDim(d, symbols)))]));
-}
-
-/** In this thread, both operands given: nothing but the product is timed. */
-async function openProduct(product: ReturnType<typeof productsOf>[number]) {
-  const { batch, m, k, n, count } = product;
-  const require = createRequire(new URL('../../packages/runtime/package.json', import.meta.url));
-  const session = await createRuntime(require('onnxruntime-node') as OrtModule).createSession({
-    model: productModel(product),
-    memory,
-  });
-  const feeds = { a: random([batch, m, k]), b: random(batch === 1 ? [k, n] : [batch, k, n]) };
-  return { count, run: () => session.run(feeds) };
 }
 
 function random(shape: readonly number[]): HostTensor {

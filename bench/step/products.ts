@@ -1,4 +1,4 @@
-import { Graph, encodeModel, evaluateDim, matmul, slice } from '../../packages/onnx-graph/src/index.ts';
+import { Graph, type Value, evaluateDim, gate, matmul, slice } from '../../packages/onnx-graph/src/index.ts';
 
 /** The matrix products of a graph with the lengths of its symbols filled in, equal ones counted. */
 export interface Product {
@@ -28,11 +28,21 @@ export function productsOf(graph: Graph, symbols: ReadonlyMap<string, number>): 
 
 export const flopsOf = ({ batch, m, k, n, count }: Product): number => 2 * batch * m * k * n * count;
 
-/** ONNX Runtime's plain MatMul at one shape; only one number of the result leaves the graph, so that no copy is timed. */
-export function productModel({ batch, m, k, n }: Product): Uint8Array {
-  const graph = new Graph('product');
-  const a = graph.input('a', 'float32', [batch, m, k]);
-  const b = graph.input('b', 'float32', batch === 1 ? [k, n] : [batch, k, n]);
-  graph.output('y', slice(slice(matmul(a, b), 1, 0, 1), 2, 0, 1));
-  return encodeModel(graph);
+/**
+ * All products of a step and nothing else: ONNX Runtime's plain MatMul at the same shapes, as often as the step has them,
+ * one after another. Of each result one number leaves; a gate orders the products and keeps equal ones apart.
+ */
+export function productsModel(products: readonly Product[]): Graph {
+  const graph = new Graph('products');
+  let last: Value | undefined;
+  products.forEach(({ batch, m, k, n, count }, i) => {
+    const a = graph.input(`a${i}`, 'float32', [batch, m, k]);
+    const b = graph.input(`b${i}`, 'float32', batch === 1 ? [k, n] : [batch, k, n]);
+    for (let use = 0; use < count; use++) {
+      const product = matmul(last ? gate(a, [last]) : a, b);
+      last = slice(slice(product, 1, 0, 1), 2, 0, 1);
+    }
+  });
+  if (last) graph.output('last', last);
+  return graph;
 }
