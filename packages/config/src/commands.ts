@@ -8,17 +8,35 @@ export interface CommandSpec {
   readonly name: string;
   /** Name of the original's script, whose options it has. */
   readonly script: string;
+  /** What it does, and so what its configuration is. */
+  readonly task: 'train' | 'cache latents' | 'cache text';
   /** One sentence. */
   readonly help: string;
   readonly support: OptionSupport;
 }
 
+const notWired = refused('making caches is not in this release');
 const laterModel = refused('this model is not in this release');
 
 export const commandTable: readonly CommandSpec[] = [
   {
+    name: 'cache_latents',
+    script: 'wan_cache_latents',
+    task: 'cache latents',
+    help: 'Encode pictures for training, with --architecture wan.',
+    support: notWired,
+  },
+  {
+    name: 'cache_text_encoder_outputs',
+    script: 'wan_cache_text_encoder_outputs',
+    task: 'cache text',
+    help: 'Encode captions for training, with --architecture wan.',
+    support: notWired,
+  },
+  {
     name: 'train',
     script: 'wan_train_network',
+    task: 'train',
     help: 'Train a LoRA for Wan 2.1 or 2.2 text-to-video.',
     support: works,
   },
@@ -29,7 +47,9 @@ export const commandTable: readonly CommandSpec[] = [
     'flux_kontext_train_network',
     'qwen_image_train_network',
     'qwen_image_train',
-  ].map((script) => ({ name: script, script, help: 'Not in this release.', support: laterModel })),
+  ].map(
+    (script) => ({ name: script, script, task: 'train', help: 'Not in this release.', support: laterModel }) as const,
+  ),
 ];
 
 /** Finds a command by its name, by the original's script, or by a path to that script (`src/…/wan_train_network.py`). */
@@ -39,6 +59,6 @@ export function findCommand(written: string): CommandSpec | undefined {
 }
 
 /** The options of a command, in the order of the table. */
-export function optionsOf(command: CommandSpec): OptionSpec[] {
-  return optionTable.filter(({ scripts }) => scripts === undefined || scripts.includes(command.script));
+export function optionsOf({ script, task }: CommandSpec): OptionSpec[] {
+  return optionTable.filter(({ scripts }) => (scripts === undefined ? task === 'train' : scripts.includes(script)));
 }

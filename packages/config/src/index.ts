@@ -1,3 +1,4 @@
+export type { CacheConfig, CacheLatentsConfig, CacheTextConfig } from './cache-config.ts';
 export { commandTable, findCommand, optionsOf } from './commands.ts';
 export type { CommandSpec } from './commands.ts';
 export { ConfigError } from './errors.ts';
@@ -13,8 +14,8 @@ export { pythonFloat, pythonRepr, pythonText, toPlain } from './python-value.ts'
 export type { PlainValue, PythonValue } from './python-value.ts';
 export { readOptions } from './read-options.ts';
 export type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
-export { resolveOptions } from './resolve-options.ts';
-export type { ResolvedOptions, ResolveRequest } from './resolve-options.ts';
+export { resolveCommand, resolveOptions } from './resolve-options.ts';
+export type { ResolvedCommand, ResolvedOptions, ResolveRequest } from './resolve-options.ts';
 export { countSteps } from './train-config.ts';
 export type {
   QinglongPreset,

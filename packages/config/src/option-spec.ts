@@ -13,6 +13,7 @@ export const optionGroups = {
   config: 'Configuration file',
   data: 'Data',
   model: 'Model',
+  caching: 'Caching',
   network: 'Adapter',
   optimizer: 'Optimizer',
   schedule: 'Learning rate schedule',

@@ -1,4 +1,5 @@
 import type { OptionSpec } from './option-spec.ts';
+import { cachingOptions } from './options/caching.ts';
 import { machineOptions } from './options/machine.ts';
 import { modelOptions } from './options/model.ts';
 import { networkOptions } from './options/network.ts';
@@ -6,7 +7,7 @@ import { optimizationOptions } from './options/optimization.ts';
 import { otherModelOptions } from './options/other-models.ts';
 import { trainingOptions } from './options/training.ts';
 
-/** Every option of every training command: help, parsing, checks and tests are made from this table. */
+/** Every option of every command: help, parsing, checks and tests are made from this table. */
 export const optionTable: readonly OptionSpec[] = [
   ...modelOptions,
   ...networkOptions,
@@ -14,4 +15,5 @@ export const optionTable: readonly OptionSpec[] = [
   ...trainingOptions,
   ...machineOptions,
   ...otherModelOptions,
+  ...cachingOptions,
 ];

@@ -1,14 +1,16 @@
+import type { CacheLatentsConfig, CacheTextConfig } from './cache-config.ts';
 import { findCommand, commandTable, type CommandSpec } from './commands.ts';
 import { ConfigError, throwIfAny, type ConfigProblem } from './errors.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { asWritten, placeOf, type Origin } from './origin.ts';
 import { toPlain } from './python-value.ts';
-import { readOptions, type ReadOption, type ReadText } from './read-options.ts';
+import { readOptions, type OptionsRead, type ReadOption, type ReadText } from './read-options.ts';
+import { toCacheLatentsConfig, toCacheTextConfig } from './to-cache-config.ts';
 import { toTrainConfig } from './to-train-config.ts';
 import type { TrainConfig } from './train-config.ts';
 
 export interface ResolveRequest {
-  /** `train`, or the name of the original's script, with or without `.py`. */
+  /** `train`, `cache_latents`, …, or the name of the original's script, with or without `.py`. */
   readonly command: string;
   /** The command line behind the command. */
   readonly argv: readonly string[];
@@ -16,24 +18,67 @@ export interface ResolveRequest {
   readonly readText: ReadText;
 }
 
-export interface ResolvedOptions {
+/** What a command line says, apart from the configuration itself. */
+interface Resolved {
   readonly command: CommandSpec;
-  readonly config: TrainConfig;
   /** Where each value comes from, by the option's snake_case name. */
   readonly origins: ReadonlyMap<string, Origin>;
   /** Lines to print once: options that were accepted, and what is done instead of them. */
   readonly answers: readonly string[];
 }
 
+/** The options of a training command. */
+export interface ResolvedOptions extends Resolved {
+  readonly task: 'train';
+  readonly config: TrainConfig;
+}
+
+/** The options of any command, with the configuration of its task. */
+export type ResolvedCommand =
+  | ResolvedOptions
+  | (Resolved & { readonly task: 'cache latents'; readonly config: CacheLatentsConfig })
+  | (Resolved & { readonly task: 'cache text'; readonly config: CacheTextConfig });
+
 /**
- * Reads command line and configuration file of a training command and checks them.
+ * Reads command line and configuration file of a command and checks them.
  *
  * @throws {ConfigError} with every problem found; nothing is returned that a run could half use
  */
-export async function resolveOptions({ command, argv, readText }: ResolveRequest): Promise<ResolvedOptions> {
-  const spec = trainingCommand(command);
-  const read = await readOptions(spec, argv, readText);
-  const { config, problems } = await toTrainConfig(read, readText);
+export async function resolveCommand(request: ResolveRequest): Promise<ResolvedCommand> {
+  const command = workingCommand(request.command);
+  const read = await readOptions(command, request.argv, request.readText);
+  switch (command.task) {
+    case 'train': {
+      const { config, problems } = await toTrainConfig(read, request.readText);
+      return { task: 'train', config, ...resolved(command, read, problems) };
+    }
+    case 'cache latents': {
+      const { config, problems } = toCacheLatentsConfig(read, command, request.command);
+      return { task: 'cache latents', config, ...resolved(command, read, problems) };
+    }
+    case 'cache text': {
+      const { config, problems } = toCacheTextConfig(read, command, request.command);
+      return { task: 'cache text', config, ...resolved(command, read, problems) };
+    }
+  }
+}
+
+/** As {@link resolveCommand}, for a training command; others are refused. */
+export async function resolveOptions(request: ResolveRequest): Promise<ResolvedOptions> {
+  const found = await resolveCommand(request);
+  if (found.task === 'train') return found;
+  throw new ConfigError([
+    {
+      code: 'UNKNOWN_COMMAND',
+      text: `${request.command} does not train.`,
+      remedy: 'Give train, or the name of a training script.',
+      value: request.command,
+    },
+  ]);
+}
+
+/** @throws {ConfigError} when there are problems */
+function resolved(command: CommandSpec, read: OptionsRead, problems: readonly ConfigProblem[]): Resolved {
   const wrong = new Set(read.problems.map(({ option }) => option));
   throwIfAny([
     ...read.problems,
@@ -42,15 +87,16 @@ export async function resolveOptions({ command, argv, readText }: ResolveRequest
     ...problems.filter(({ option }) => !wrong.has(option)),
   ]);
   return {
-    command: spec,
-    config,
+    command,
     origins: new Map([...read.options].map(([name, { origin }]) => [name, origin])),
     answers: [...read.answers, ...answersOf([...read.options.values()])],
   };
 }
 
-function trainingCommand(written: string): CommandSpec {
+function workingCommand(written: string): CommandSpec {
   const command = findCommand(written);
+  const working = commandTable.filter(({ support }) => support.state === 'works').map(({ name }) => name);
+  const remedy = `Commands that work: ${working.join(', ')}.`;
   if (command?.support.state === 'works') return command;
   if (command) {
     const reason = command.support.state === 'refused' ? command.support.reason : '';
@@ -58,7 +104,7 @@ function trainingCommand(written: string): CommandSpec {
       {
         code: 'NOT_IN_THIS_RELEASE',
         text: `${written}: ${reason}.`,
-        remedy: 'Commands that work: train.',
+        remedy,
         value: written,
       },
     ]);
@@ -71,7 +117,7 @@ function trainingCommand(written: string): CommandSpec {
     {
       code: 'UNKNOWN_COMMAND',
       text: `"${written}" is not a command.`,
-      remedy: nearest === undefined ? 'Commands that work: train.' : didYouMean(nearest).trim(),
+      remedy: nearest === undefined ? remedy : didYouMean(nearest).trim(),
       value: written,
       ...(nearest === undefined ? {} : { nearest }),
     },

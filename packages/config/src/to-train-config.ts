@@ -1,10 +1,10 @@
-import { ConfigError, type ConfigErrorCode, type ConfigProblem } from './errors.ts';
+import { ConfigError, type ConfigProblem } from './errors.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
-import { asWritten, placeOf } from './origin.ts';
+import { optionValues } from './option-values.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
-import type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
+import type { OptionsRead, ReadText } from './read-options.ts';
 import type {
   QinglongPreset,
   SavePrecision,
@@ -23,8 +23,8 @@ import type {
 export async function toTrainConfig(
   { options }: OptionsRead,
   readText: ReadText,
-): Promise<{ config: TrainConfig; problems: ConfigProblem[] }> {
-  const problems: ConfigProblem[] = [];
+): Promise<{ config: TrainConfig; problems: readonly ConfigProblem[] }> {
+  const { option, text, textOrNull, number, numberOrNull, flag, items, problem, problems } = optionValues(options);
   const networkArgs = keyValues('network_args', 'plain');
   const optimizerArgs = keyValues('optimizer_args', 'literal');
   const schedulerArgs = keyValues('lr_scheduler_args', 'literal');
@@ -110,53 +110,6 @@ export async function toTrainConfig(
   checkRequired();
   checkCombinations(config);
   return { config, problems };
-
-  function option(name: string): ReadOption {
-    const found = options.get(name);
-    if (!found) throw new Error(`internal: ${name} is not in the option table`);
-    return found;
-  }
-
-  function textOrNull(name: string): string | null {
-    const { value } = option(name);
-    return value.type === 'string' ? value.value : null;
-  }
-
-  function text(name: string): string {
-    return textOrNull(name) ?? '';
-  }
-
-  function numberOrNull(name: string): number | null {
-    const { value } = option(name);
-    return value.type === 'int' || value.type === 'float' ? value.value : null;
-  }
-
-  function number(name: string): number {
-    return numberOrNull(name) ?? Number.NaN;
-  }
-
-  function flag(name: string): boolean {
-    return option(name).value.value === true;
-  }
-
-  function items(name: string): readonly PythonValue[] {
-    const { value } = option(name);
-    return value.type === 'list' ? value.value : [];
-  }
-
-  function problem(code: ConfigErrorCode, name: string, reason: string, remedy: string, nearest?: string): void {
-    const { origin, written } = option(name);
-    const isSet = origin.source !== 'default';
-    problems.push({
-      code,
-      text: isSet ? `${asWritten(origin, name, written)}: ${reason}` : `${name} ${reason}`,
-      remedy,
-      option: name,
-      ...(isSet ? { value: written } : {}),
-      ...placeOf(origin),
-      ...(nearest === undefined ? {} : { nearest }),
-    });
-  }
 
   /** The pairs of a `key=value` option, null when the user gave none. */
   function keyValues(name: string, kind: 'literal' | 'plain'): [string, PythonValue][] | null {

@@ -18,7 +18,7 @@ export { resizeGeometry } from './resize-geometry.ts';
 export type { ResizeGeometry } from './resize-geometry.ts';
 export { isLatentCacheName, parseLatentCacheName, textCacheName } from './cache-names.ts';
 export type { LatentCacheName } from './cache-names.ts';
-export { cacheContent } from './cache-keys.ts';
+export { cacheContent, withoutDtype } from './cache-keys.ts';
 export type { CacheContent } from './cache-keys.ts';
 export { bucketKey, compareBucketKeys } from './bucket-key.ts';
 export type { BucketKey } from './bucket-key.ts';

@@ -20,6 +20,11 @@ test('shows steps, losses, rate, pace and time left', () => {
   );
 });
 
+test('shows items, pace and time left', () => {
+  const line = formatProgress({ items: 9, totalItems: 18, secondsPerStep: 1.234, secondsLeft: 11.1 });
+  expect(line).toBe('items  9/18   50%  0.81 items/s  0:11 left');
+});
+
 test.each([92, 80, 40, 10, 0])('fits into %i columns', (columns) => {
   const full = formatProgress(progress);
   const line = formatProgress(progress, { columns });

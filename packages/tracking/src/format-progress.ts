@@ -14,28 +14,25 @@ export interface Progress extends StepTiming {
   readonly learningRate: number;
 }
 
+/** The state of a run that handles items one after another. */
+export interface ItemProgress extends StepTiming {
+  /** Items done. */
+  readonly items: number;
+  readonly totalItems: number;
+}
+
 /**
- * One line: `steps 10/18   55%  epoch 2/4  loss 0.0831  average 0.0834  lr 1.00e-3  1.23 s/step  0:09 left`.
+ * One line: `steps 10/18   55%  epoch 2/4  loss 0.0831  average 0.0834  lr 1.00e-3  1.23 s/step  0:09 left`, or
+ * `items 10/18   55%  0.81 items/s  0:09 left`.
  *
  * @param options.columns width that must not be exceeded; parts at the end are left out first. Default: no limit
  * @param options.colour use ANSI colours, default false
  */
-export function formatProgress(progress: Progress, options: { columns?: number; colour?: boolean } = {}): string {
-  const { step, totalSteps, epoch, totalEpochs, loss, averageLoss, learningRate, secondsPerStep, secondsLeft } =
-    progress;
-  const total = String(totalSteps);
-  const share = totalSteps > 0 ? Math.floor((100 * step) / totalSteps) : 100;
-  const parts: readonly (readonly [label: string, value: string, unit: string])[] = [
-    ['steps', `${String(step).padStart(total.length)}/${total}`, ''],
-    ['', `${String(share).padStart(3)}%`, ''],
-    ['epoch', `${epoch}/${totalEpochs}`, ''],
-    ['loss', formatLoss(loss), ''],
-    ['average', formatLoss(averageLoss), ''],
-    ['lr', learningRate === 0 ? '0' : learningRate.toExponential(2), ''],
-    ['', formatSeconds(secondsPerStep), 's/step'],
-    ['', formatDuration(secondsLeft), 'left'],
-  ];
-
+export function formatProgress(
+  progress: Progress | ItemProgress,
+  options: { columns?: number; colour?: boolean } = {},
+): string {
+  const parts = 'totalItems' in progress ? itemParts(progress) : stepParts(progress);
   let width = 0;
   const shown = parts.filter((part) => {
     width += part.filter((text) => text !== '').join(' ').length + (width === 0 ? 0 : gap.length);
@@ -47,6 +44,38 @@ export function formatProgress(progress: Progress, options: { columns?: number; 
       [label && dim(label), value, unit && dim(unit)].filter((text) => text !== '').join(' '),
     )
     .join(gap);
+}
+
+type Part = readonly [label: string, value: string, unit: string];
+
+function stepParts(progress: Progress): Part[] {
+  const { step, totalSteps, epoch, totalEpochs, loss, averageLoss, learningRate } = progress;
+  return [
+    ...countParts('steps', step, totalSteps),
+    ['epoch', `${epoch}/${totalEpochs}`, ''],
+    ['loss', formatLoss(loss), ''],
+    ['average', formatLoss(averageLoss), ''],
+    ['lr', learningRate === 0 ? '0' : learningRate.toExponential(2), ''],
+    ['', formatNumber(progress.secondsPerStep), 's/step'],
+    ['', formatDuration(progress.secondsLeft), 'left'],
+  ];
+}
+
+function itemParts({ items, totalItems, secondsPerStep, secondsLeft }: ItemProgress): Part[] {
+  return [
+    ...countParts('items', items, totalItems),
+    ['', formatNumber(1 / secondsPerStep), 'items/s'],
+    ['', formatDuration(secondsLeft), 'left'],
+  ];
+}
+
+function countParts(label: string, done: number, all: number): Part[] {
+  const total = String(all);
+  const share = all > 0 ? Math.floor((100 * done) / all) : 100;
+  return [
+    [label, `${String(done).padStart(total.length)}/${total}`, ''],
+    ['', `${String(share).padStart(3)}%`, ''],
+  ];
 }
 
 /** `0:09`, `12:30`, `1:02:03`, `2d 3:04:05`; `-:--` while it cannot be told. */
@@ -72,7 +101,8 @@ function formatLoss(loss: number): string {
   return Math.abs(loss) >= 1e-3 || loss === 0 ? loss.toFixed(4) : loss.toExponential(2);
 }
 
-function formatSeconds(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '-';
-  return seconds >= 100 ? seconds.toFixed(0) : seconds >= 10 ? seconds.toFixed(1) : seconds.toFixed(2);
+/** Three significant digits, two decimals at most. */
+function formatNumber(value: number): string {
+  if (!Number.isFinite(value)) return '-';
+  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

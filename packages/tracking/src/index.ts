@@ -1,6 +1,6 @@
 export { TrackingError } from './errors.ts';
 export { formatDuration, formatProgress } from './format-progress.ts';
-export type { Progress } from './format-progress.ts';
+export type { ItemProgress, Progress } from './format-progress.ts';
 export { jsonLine } from './json-lines.ts';
 export type { JsonLineValue } from './json-lines.ts';
 export { createLossAverage } from './loss-average.ts';

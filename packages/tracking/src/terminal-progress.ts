@@ -1,4 +1,4 @@
-import { formatProgress, type Progress } from './format-progress.ts';
+import { formatProgress, type ItemProgress, type Progress } from './format-progress.ts';
 
 /** The part of a Node stream that progress needs; `process.stderr` is one. */
 export interface ProgressStream {
@@ -10,7 +10,7 @@ export interface ProgressStream {
 /** A progress display on a stream. */
 export interface TerminalProgress {
   /** Shows a state: in a terminal in place, elsewhere as a line now and then. */
-  update(progress: Progress): void;
+  update(progress: Progress | ItemProgress): void;
   /** Prints a line; in a terminal above the progress. */
   line(text: string): void;
   /** Shows the last state and leaves it standing. */
@@ -39,11 +39,11 @@ export function createTerminalProgress(options: TerminalProgressOptions = {}): T
   const inPlace = stream.isTTY === true && !isDumb;
   const colour = inPlace && !environment['NO_COLOR'];
   const interval = inPlace ? terminalIntervalMs : (options.plainIntervalMs ?? 10_000);
-  let latest: Progress | null = null;
-  let shown: Progress | null = null;
+  let latest: Progress | ItemProgress | null = null;
+  let shown: Progress | ItemProgress | null = null;
   let shownAt = -Infinity;
 
-  function show(progress: Progress): void {
+  function show(progress: Progress | ItemProgress): void {
     shown = progress;
     shownAt = now();
     // One column stays free: a full line would wrap in some terminals.
@@ -54,7 +54,8 @@ export function createTerminalProgress(options: TerminalProgressOptions = {}): T
 
   return {
     update(progress) {
-      const isLast = progress.step >= progress.totalSteps;
+      const isLast =
+        'totalItems' in progress ? progress.items >= progress.totalItems : progress.step >= progress.totalSteps;
       latest = progress;
       if (isLast || now() - shownAt >= interval) show(progress);
     },

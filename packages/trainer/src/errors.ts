@@ -7,7 +7,9 @@ export type TrainerErrorCode =
   | 'BATCH_UNFIT'
   | 'OPTION_CONFLICT'
   | 'FILE_UNUSABLE'
-  | 'OUTPUT_UNWRITABLE';
+  | 'OUTPUT_UNWRITABLE'
+  | 'CACHE_OF_OTHER_MODEL'
+  | 'CACHE_COLLISION';
 
 /** What a training run found wrong, with the facts as fields. */
 export interface TrainerErrorFacts {

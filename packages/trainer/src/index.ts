@@ -17,3 +17,7 @@ export {
 } from './train.ts';
 export { type TrainingModelOptions, createTrainingModel } from './training-model.ts';
 export { type TrainingArtifactsOptions, createTrainingArtifacts } from './training-artifacts.ts';
+export { type LatentCacheOptions, latentCache } from './caching/latent-cache.ts';
+export { type CacheContents, type EncodedValues } from './caching/stored-values.ts';
+export { encodeTextCache } from './caching/text-cache-file.ts';
+export { type TextCacheOptions, mergeTextCache, textCache } from './caching/text-cache.ts';
