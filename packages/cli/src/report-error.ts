@@ -65,7 +65,17 @@ const configurationErrors: Readonly<Record<string, 'all' | readonly string[]>> =
   ScheduleError: 'all',
   OptimizerError: 'all',
   TrainerError: ['OPTION_CONFLICT'],
-  LoraError: ['PATTERN_INVALID', 'PATTERN_UNSUPPORTED', 'RANK_INVALID', 'ALPHA_INVALID', 'METADATA_RESOLUTION'],
+  ModelError: ['UNKNOWN_TASK', 'TASK_MISMATCH', 'BAD_MODEL_CONFIG', 'HEADS_UNKNOWN'],
+  LoraError: [
+    'PATTERN_INVALID',
+    'PATTERN_UNSUPPORTED',
+    'EMPTY_SELECTION',
+    'RANK_INVALID',
+    'ALPHA_INVALID',
+    'RANK_MISMATCH',
+    'ALPHA_MISMATCH',
+    'METADATA_RESOLUTION',
+  ],
   DatasetError: [
     'UNSUPPORTED_CONFIG_FORMAT',
     'TOML_SYNTAX',
@@ -82,9 +92,11 @@ const configurationErrors: Readonly<Record<string, 'all' | readonly string[]>> =
   ],
 };
 
-function isConfiguration({ name, code }: OurError): boolean {
+/** A file that an option names and that does not fit another option counts by what is behind it. */
+function isConfiguration({ name, code, cause }: OurError): boolean {
   const codes = configurationErrors[name];
-  return codes === 'all' || (codes?.includes(code) ?? false);
+  if (codes === 'all' || codes?.includes(code)) return true;
+  return code === 'FILE_UNUSABLE' && isOurs(cause) && isConfiguration(cause);
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {

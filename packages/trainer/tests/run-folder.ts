@@ -1,5 +1,5 @@
 import type { LoraAdapter } from '@musubi/lora';
-import type { TensorStore, TensorToWrite } from '@musubi/safetensors';
+import type { SafetensorsDtype, TensorStore, TensorToWrite } from '@musubi/safetensors';
 
 import { readdirSync } from 'node:fs';
 import { cp, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
@@ -99,19 +99,27 @@ export async function writeAdapter(path: string, adapter: LoraAdapter, dtype: 'F
   await writeSafetensorsFile(path, (await loraFile(adapter, { dtype })).tensors);
 }
 
-/** A copy of a checkpoint in which `change` has seen every tensor. */
-export async function copyCheckpoint(
+/** A tensor of a file, its values as float32. */
+export interface FileTensor {
+  readonly name: string;
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Copies a file, or writes it anew, with every tensor changed or left out. */
+export async function rewriteTensors(
   from: string,
   to: string,
-  change: (tensor: { name: string; shape: readonly number[]; data: Float32Array }) => Partial<TensorToWrite> | null,
+  change: (tensor: FileTensor) => FileTensor | null,
 ): Promise<void> {
-  await readStore(from, async (store) => {
-    const tensors: TensorToWrite[] = [];
-    for (const { name, shape } of store.tensors.values()) {
-      const data = await store.readFloat32(name);
-      const changed = change({ name, shape, data });
-      if (changed) tensors.push({ name, shape, dtype: 'F32', data: fromFloat32(data, 'F32'), ...changed });
+  const { tensors, metadata } = await readStore(from, async (store) => {
+    const read: TensorToWrite[] = [];
+    for (const { name, dtype, shape } of store.tensors.values()) {
+      const changed = change({ name, dtype, shape, data: await store.readFloat32(name) });
+      if (changed) read.push({ ...changed, data: fromFloat32(changed.data, changed.dtype) });
     }
-    await writeSafetensorsFile(to, tensors, { metadata: store.metadata });
+    return { tensors: read, metadata: store.metadata };
   });
+  await writeSafetensorsFile(to, tensors, { metadata });
 }

@@ -14,9 +14,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { goldenPath } from '../../../tests/golden.ts';
 import {
+  type FileTensor,
   type FinishedRun,
   type RunFolder,
-  copyCheckpoint,
+  rewriteTensors,
   openRunFolder,
   readAdapter,
   readStore,
@@ -42,7 +43,7 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
     runtime = await createNodeRuntime();
     plain = await folder.run(short(2), { runtime });
     adapter = await readAdapter(lora);
-    await copyCheckpoint('dit.safetensors', merged, mergeInto(adapter, 1));
+    await rewriteTensors('dit.safetensors', merged, mergeInto(adapter, 1));
   });
   afterAll(async () => {
     await runtime.close();
@@ -96,7 +97,7 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
 
   describe('base_weights', () => {
     test.each([1, 0.5, -2])('times %s give the loss of a model into which they are merged', async (multiplier) => {
-      await copyCheckpoint('dit.safetensors', 'scaled.safetensors', mergeInto(adapter, multiplier));
+      await rewriteTensors('dit.safetensors', 'scaled.safetensors', mergeInto(adapter, multiplier));
       const expected = await losses('--dit scaled.safetensors');
       const found = await losses(`--base_weights ${lora} --base_weights_multiplier ${multiplier}`);
       expect(found).toBeAllClose(expected, { rtol: 1e-5 });
@@ -106,7 +107,7 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
     test('of several files add up, one of them without a factor', async () => {
       const other = { modules: adapter.modules.slice(3, 8).map((m) => ({ ...m, up: m.up.map((x) => -3 * x) })) };
       await writeAdapter('other.safetensors', other);
-      await copyCheckpoint(merged, 'both.safetensors', mergeInto(other, 1));
+      await rewriteTensors(merged, 'both.safetensors', mergeInto(other, 1));
       const options = `--base_weights ${lora} other.safetensors --base_weights_multiplier 1`;
       expect(await losses(options)).toBeAllClose(await losses('--dit both.safetensors'), { rtol: 1e-5 });
     });
@@ -117,7 +118,7 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
       try {
         const narrow = roundedAdapter(adapter);
         await writeAdapter(join(elsewhere.path, 'narrow.safetensors'), narrow, 'BF16');
-        await copyCheckpoint('dit.safetensors', 'narrow-merged.safetensors', mergeInto(narrow, 1));
+        await rewriteTensors('dit.safetensors', 'narrow-merged.safetensors', mergeInto(narrow, 1));
         const options = [...short(2).split(' '), '--base_weights', join(elsewhere.path, 'narrow.safetensors')];
         const run = await folder.run(options, { runtime });
         expect(run.losses).toBeAllClose(await losses('--dit narrow-merged.safetensors'), { rtol: 1e-5 });
@@ -143,9 +144,11 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
       ['F16', 'float16', 0.01],
     ] as const)('in %s is widened product by product', async (dtype, graphType, rtol) => {
       const file = `${dtype}.safetensors`;
-      await copyCheckpoint('dit.safetensors', file, ({ data }) => ({ dtype, data: fromFloat32(data, dtype) }));
-      await copyCheckpoint('dit.safetensors', 'rounded.safetensors', ({ data }) => ({
-        data: fromFloat32(toFloat32(fromFloat32(data, dtype), dtype), 'F32'),
+      await rewriteTensors('dit.safetensors', file, (tensor) => ({ ...tensor, dtype }));
+      await rewriteTensors('dit.safetensors', 'rounded.safetensors', (tensor) => ({
+        ...tensor,
+        dtype: 'F32',
+        data: rounded(tensor.data, dtype),
       }));
       for (const options of ['', '--gradient_checkpointing']) {
         const { graphs, spy } = spying(runtime);
@@ -173,7 +176,7 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
     test.runIf(process.platform !== 'win32')('behind a link, as in the cache of Hugging Face', async () => {
       await mkdir('blobs');
       await mkdir('snapshots');
-      await copyCheckpoint('dit.safetensors', 'dit-2.safetensors', () => ({}));
+      await rewriteTensors('dit.safetensors', 'dit-2.safetensors', (tensor) => tensor);
       await rename('dit-2.safetensors', 'blobs/0123abcd');
       await symlink('../blobs/0123abcd', 'snapshots/dit.safetensors');
       expect(await losses('--dit snapshots/dit.safetensors')).toEqual(plain.losses);
@@ -181,9 +184,10 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
 
     test('with or without the prefix of repackaged files is the same', async () => {
       const prefix = 'model.diffusion_model.';
-      await copyCheckpoint('dit.safetensors', 'renamed.safetensors', ({ name: key }) => ({
-        name: key.startsWith(prefix) ? key.slice(prefix.length) : prefix + key,
-      }));
+      await rewriteTensors('dit.safetensors', 'renamed.safetensors', (tensor) => {
+        const { name: key } = tensor;
+        return { ...tensor, name: key.startsWith(prefix) ? key.slice(prefix.length) : prefix + key };
+      });
       expect(await losses('--dit renamed.safetensors')).toEqual(plain.losses);
     });
   });
@@ -199,10 +203,11 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
 /** Adds `multiplier·alpha/rank · up·down` to the weights of a checkpoint (Hu et al. 2021, arXiv 2106.09685). */
 function mergeInto({ modules }: LoraAdapter, multiplier: number) {
   const byName = new Map(modules.map((module) => [module.name, module]));
-  return ({ name, data }: { name: string; data: Float32Array }) => {
+  return (tensor: FileTensor): FileTensor => {
+    const { name, data } = tensor;
     const path = name.replace('model.diffusion_model.', '').replace(/\.weight$/, '');
     const module = name.endsWith('.weight') ? byName.get(loraName(path)) : undefined;
-    if (!module) return {};
+    if (!module) return tensor;
     const { rank, alpha, inFeatures, up, down } = module;
     const sum = data.map((w, at) => {
       const [row, column] = [Math.floor(at / inFeatures), at % inFeatures];
@@ -210,14 +215,14 @@ function mergeInto({ modules }: LoraAdapter, multiplier: number) {
       for (let r = 0; r < rank; r++) product += up[row * rank + r]! * down[r * inFeatures + column]!;
       return w + ((multiplier * alpha) / rank) * product;
     });
-    return { data: fromFloat32(sum, 'F32') };
+    return { ...tensor, dtype: 'F32', data: sum };
   };
 }
 
-const rounded = (values: Float32Array) => toFloat32(fromFloat32(values, 'BF16'), 'BF16');
+const rounded = (values: Float32Array, dtype: 'BF16' | 'F16') => toFloat32(fromFloat32(values, dtype), dtype);
 
 const roundedAdapter = ({ modules }: LoraAdapter): LoraAdapter => ({
-  modules: modules.map((m) => ({ ...m, down: rounded(m.down), up: rounded(m.up) })),
+  modules: modules.map((m) => ({ ...m, down: rounded(m.down, 'BF16'), up: rounded(m.up, 'BF16') })),
 });
 
 /** A runtime that keeps the graphs of its sessions. */

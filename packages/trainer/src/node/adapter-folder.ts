@@ -2,8 +2,8 @@ import type { TrainConfig } from '@musubi/config';
 import type { LoraAdapter } from '@musubi/lora';
 import type { Optimizer } from '@musubi/optimizers';
 
-import { existsSync } from 'node:fs';
-import { access, constants, mkdir, rm } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { loraFile, savePrecision } from '@musubi/lora';
@@ -13,6 +13,7 @@ import type { RunFacts } from '../run-metadata.ts';
 import type { AdapterFolder } from '../saving.ts';
 import type { TrainEvent } from './run-hooks.ts';
 
+import { lastFile } from '../checkpoint-files.ts';
 import { TrainerError } from '../errors.ts';
 import { adapterMetadata } from '../run-metadata.ts';
 
@@ -55,18 +56,33 @@ export function openAdapterFolder(options: AdapterFolderOptions): AdapterFolder 
   };
 }
 
-/** @throws {TrainerError} `OUTPUT_UNWRITABLE` */
-export async function makeOutputFolder(path: string): Promise<void> {
+/**
+ * Makes sure that results can be written before hours are spent on them.
+ *
+ * @throws {TrainerError} `OUTPUT_UNWRITABLE`
+ */
+export async function makeOutputFolder({ outputDir, outputName }: TrainConfig): Promise<void> {
+  const unwritable = (found: string, remedy: string, option: string, cause?: unknown) =>
+    new TrainerError('OUTPUT_UNWRITABLE', found, remedy, { option, file: outputDir }, { cause });
   try {
-    await mkdir(path, { recursive: true });
-    await access(path, constants.W_OK);
+    await mkdir(outputDir, { recursive: true });
+    // Rights alone do not tell: disks can be read-only, and Windows keeps them elsewhere.
+    await rmdir(await mkdtemp(join(outputDir, '.musubi-')));
   } catch (cause) {
-    throw new TrainerError(
-      'OUTPUT_UNWRITABLE',
-      `output_dir = "${path}" cannot be written to.`,
-      'Choose a folder that can be made and written to.',
-      { option: 'output_dir', file: path },
-      { cause },
-    );
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+    const found = `output_dir = "${outputDir}" cannot be written to: ${reasons[code] ?? code}.`;
+    throw unwritable(found, 'Choose a folder that can be made and written to.', 'output_dir', cause);
   }
+  const result = join(outputDir, lastFile(outputName));
+  if (!statSync(result, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw unwritable(`${result}, the file to save, is a folder.`, 'Choose another output_name.', 'output_name');
 }
+
+const reasons: Readonly<Record<string, string>> = {
+  EEXIST: 'a file has this name',
+  ENOTDIR: 'a part of the path is a file',
+  EACCES: 'this user may not write there',
+  EPERM: 'this user may not write there',
+  EROFS: 'the disk is read-only',
+  ENOSPC: 'the disk is full',
+};

@@ -1,11 +1,11 @@
 import type { TrainConfig } from '@musubi/config';
 import type { LoraAdapter } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
-import type { Architecture, ResolvedWeights } from '@musubi/models';
+import type { Architecture, LoraModule, ResolvedWeights } from '@musubi/models';
 
 import { basename, resolve } from 'node:path';
 
-import { readLora } from '@musubi/lora';
+import { LoraError, loraName, readLora } from '@musubi/lora';
 import { adapterSource } from '@musubi/lora/graph';
 import { resolveWeights } from '@musubi/models';
 import { openSafetensorsFile } from '@musubi/safetensors/node';
@@ -56,9 +56,14 @@ export async function readNetworkWeights({ networkWeights }: TrainConfig): Promi
   });
 }
 
-/** `--base_weights`: adapters that stay as they are, read where they lie. */
+/**
+ * `--base_weights`: adapters that stay as they are, read where they lie.
+ *
+ * @param layers of the model that they are for
+ */
 export async function openFrozenAdapters(
   { baseWeights }: TrainConfig,
+  layers: readonly LoraModule[],
   files: WeightFiles,
   closing: Closing,
 ): Promise<readonly InjectedAdapter[]> {
@@ -68,11 +73,27 @@ export async function openFrozenAdapters(
     const [adapter, source] = await withFile('base_weights', path, async () => {
       const store = await openSafetensorsFile(path);
       closing.push(() => store.close());
-      return [await readLora(store), adapterSource(store, files.locate(prefix))] as const;
+      const read = await readLora(store);
+      assertFits(read, layers);
+      return [read, adapterSource(store, files.locate(prefix))] as const;
     });
     adapters.push({ adapter, multiplier, prefix, source });
   }
   return adapters;
+}
+
+function assertFits({ modules }: LoraAdapter, layers: readonly LoraModule[]): void {
+  const sizes = new Map(layers.map(({ path, ...size }) => [loraName(path), size]));
+  for (const { name, inFeatures, outFeatures } of modules) {
+    const layer = sizes.get(name);
+    const remedy = 'Give an adapter of the same model.';
+    if (!layer)
+      throw new LoraError('TARGET_NOT_FOUND', `the model has no layer for ${name}.`, remedy, { module: name });
+    if (layer.inFeatures === inFeatures && layer.outFeatures === outFeatures) continue;
+    const [found, expected] = [`${inFeatures} → ${outFeatures}`, `${layer.inFeatures} → ${layer.outFeatures}`];
+    const facts = { module: name, found, expected };
+    throw new LoraError('SHAPE_MISMATCH', `${name} adapts a layer ${found}, the model has ${expected}.`, remedy, facts);
+  }
 }
 
 /** Says which option gave the file that an error is about. */

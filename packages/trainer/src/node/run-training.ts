@@ -45,7 +45,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
   const seed = config.seed ?? randomInt(2 ** 32);
   const pythonRandom = new PythonRandom(seed);
   checkMetadata(config, wan, startedAt);
-  await makeOutputFolder(config.outputDir);
+  await makeOutputFolder(config);
 
   const data = await openTrainingData({
     datasetConfigPath: config.datasetConfig,
@@ -61,7 +61,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing);
     const networkWeights = await readNetworkWeights(config);
-    const frozen = await openFrozenAdapters(config, files, closing);
+    const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
     const weights = model.source(files.locate(''));
     const run = assembleRun({
       config,
@@ -78,6 +78,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
 
     const runtime = hooks.runtime ?? (await createNodeRuntime());
     if (!hooks.runtime) closing.push(() => runtime.close());
+    if (hooks.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
     const session = await runtime.createSession({
       label: 'training_model',
       model: encodeModel(run.graphs.training),
