@@ -12,7 +12,7 @@ import { fromFloat32, toFloat32 } from '@musubi/safetensors';
 import { writeFileAtomic, writeSafetensorsFile } from '@musubi/safetensors/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { goldenPath } from '../../../tests/golden.ts';
+import { goldenPath, readGoldenJson } from '../../../tests/golden.ts';
 import {
   type FileTensor,
   type FinishedRun,
@@ -35,7 +35,8 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
   let plain: FinishedRun;
   /** A trained adapter, and the base model with it merged. */
   let adapter: LoraAdapter;
-  const lora = 'my_lora.safetensors';
+  const { files } = readGoldenJson<{ files: { file: string; kept: boolean }[] }>('runs', name, 'run.json');
+  const lora = files.findLast(({ kept }) => kept)?.file ?? '';
   const merged = 'merged.safetensors';
 
   beforeAll(async () => {
@@ -59,7 +60,8 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
   describe('network_weights', () => {
     test('starts from the loss of the file', async () => {
       const [first] = await losses(`--network_weights ${lora} ${sizes()}`);
-      const [expected] = await losses(`--dit ${merged}`);
+      // The ranks too: how many numbers are drawn for the adapter decides the noise.
+      const [expected] = await losses(`--dit ${merged} ${sizes()}`);
       expect([first]).toBeAllClose([expected ?? NaN], { rtol: 1e-5 });
       expect(first).not.toBeCloseTo(plain.losses[0] ?? NaN, 3);
     });
@@ -106,9 +108,9 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
 
     test('of several files add up, one of them without a factor', async () => {
       const other = { modules: adapter.modules.slice(3, 8).map((m) => ({ ...m, up: m.up.map((x) => -3 * x) })) };
-      await writeAdapter('other.safetensors', other);
+      await writeAdapter('second-adapter.safetensors', other);
       await rewriteTensors(merged, 'both.safetensors', mergeInto(other, 1));
-      const options = `--base_weights ${lora} other.safetensors --base_weights_multiplier 1`;
+      const options = `--base_weights ${lora} second-adapter.safetensors --base_weights_multiplier 1`;
       expect(await losses(options)).toBeAllClose(await losses('--dit both.safetensors'), { rtol: 1e-5 });
     });
 
