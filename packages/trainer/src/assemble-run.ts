@@ -5,7 +5,7 @@ import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
 import type { ParameterSource } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
-import type { PoolSource } from '@musubi/samplers';
+import type { PoolSource, TimestepSamplerOptions } from '@musubi/samplers';
 
 import { type TrainingGraphs } from '@musubi/autodiff';
 import { createLora, loadWeights, loraParameters, selectTargets } from '@musubi/lora';
@@ -66,9 +66,11 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   const optimizer = createOptimizer(config.optimizerType, groups, config.optimizerArgs);
   const rates = learningRates(config, optimizer, plan);
   const dtype = baseDtype(model.weights);
+  const timesteps = { ...config, sigmaDtype: dtype };
+  assertRangeIsHit(timesteps, parts.seed);
   const bucketedUniform =
     config.numTimestepBuckets === null ? null : createBucketedUniform(config.numTimestepBuckets, parts.pythonRandom);
-  const sampler = createTimestepSampler({ ...config, sigmaDtype: dtype }, { bucketedUniform });
+  const sampler = createTimestepSampler(timesteps, { bucketedUniform });
   const graphs = createTrainingModel({
     architecture,
     config: model.config,
@@ -99,6 +101,12 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
       hooks,
     }),
   };
+}
+
+/** With `--preserve_distribution_shape` a range may be out of reach: found now, with numbers of its own, not at a step. */
+function assertRangeIsHit(options: TimestepSamplerOptions, seed: number): void {
+  if (!options.preserveDistributionShape) return;
+  createTimestepSampler(options)({ count: 1, latentShape: [1, 1, 1, 128, 128], source: new TorchGenerator(seed) });
 }
 
 function initialAdapter<Config>(parts: RunParts<Config>, generator: TorchGenerator) {

@@ -111,9 +111,13 @@ describe.each(wanRuns.slice(0, 1))('options of runs like %s', (name) => {
       },
     );
 
-    test('a range that is never hit ends the run with its remedy', async () => {
+    test('a range that is never hit is found before the run starts', async () => {
       const options = '--timestep_sampling shift --sigmoid_scale 0.0001 --min_timestep 1 --max_timestep 2';
-      await expect(run(`${options} --preserve_distribution_shape`)).rejects.toMatchObject({ code: 'RANGE_NEVER_HIT' });
+      const events: string[] = [];
+      const hooks = { runtime, onEvent: ({ type }: { type: string }) => void events.push(type) };
+      const words = `${short(2)} ${options} --preserve_distribution_shape`;
+      await expect(folder.run(words, hooks)).rejects.toMatchObject({ code: 'RANGE_NEVER_HIT' });
+      expect(events).toEqual([]);
     });
   });
 
