@@ -6,8 +6,11 @@ import { root } from './workspace.mjs';
 /** Inputs of the run, and beside them what the original program made of them. */
 export const runFolder = join(root, 'golden', 'runs', 'wan_t2v');
 
-/** The command line below `musubi`. model.json has the sizes of this small model, which a published one needs not. */
-export const trainArguments = ['train', '--config_file', 'config.toml', '--model_config', 'model.json'];
+/**
+ * The command line below `musubi`. model.json beside the checkpoint has what shapes do not tell of this small model; a
+ * published one needs none.
+ */
+export const trainArguments = ['train', '--config_file', 'config.toml'];
 
 /** Copies the inputs, and nothing that the original made, into `folder`; removes the output of a run before. */
 export function copyRunInputs(folder) {

@@ -67,6 +67,7 @@ const faults: readonly Fault[] = [
   },
   {
     name: 'a checkpoint of an unpublished size without its number of heads',
+    change: (folder) => rm(join(folder, 'model.json')),
     options: [],
     code: 2,
     says: ['dit = "dit.safetensors"', 'number of attention heads', 'Give --model_config with num_heads.'],

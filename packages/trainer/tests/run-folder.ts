@@ -59,7 +59,7 @@ export async function openRunFolder(name: string, prefix = 'musubi-run-'): Promi
     async run(options = [], hooks = {}) {
       const given = typeof options === 'string' ? options.split(' ').filter((word) => word !== '') : options;
       const output = given.includes('--output_dir') ? [] : ['--output_dir', `out-${++count}`];
-      const argv = ['--config_file', 'config.toml', '--model_config', 'model.json', ...output, ...given];
+      const argv = ['--config_file', 'config.toml', ...output, ...given];
       const { config } = await resolveOptions({ command: 'train', argv, readText });
       const [steps, events, lines]: [TrainStep[], TrainEvent[], string[]] = [[], [], []];
       const outcome = await runTraining(config, {

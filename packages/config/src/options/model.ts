@@ -93,7 +93,7 @@ export const modelOptions: readonly OptionSpec[] = [
     type: 'string',
     default: null,
     group: 'model',
-    help: 'JSON file, or JSON text, with the sizes that tensor shapes cannot tell, e.g. {"num_heads": 12}.',
+    help: 'JSON file, or JSON text, with the sizes that tensor shapes cannot tell, e.g. {"num_heads": 12}. Without it, a model.json beside the checkpoint is used.',
     support: works,
   },
   {

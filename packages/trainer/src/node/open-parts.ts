@@ -3,7 +3,8 @@ import type { LoraAdapter } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, LoraModule, ResolvedWeights } from '@musubi/models';
 
-import { basename, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 
 import { LoraError, loraName, readLora } from '@musubi/lora';
 import { adapterSource } from '@musubi/lora/graph';
@@ -34,17 +35,40 @@ export function createWeightFiles(): WeightFiles {
   };
 }
 
-/** The base model of `--dit`: its headers are read, its weights stay in their files. */
+/**
+ * The base model of `--dit`: its headers are read, its weights stay in their files. What shapes cannot tell comes from
+ * `--model_config`, or from a `model.json` beside the checkpoint.
+ */
 export async function openBaseModel<Config>(
   { dit, task, modelConfig }: TrainConfig,
   architecture: Architecture<Config>,
   closing: Closing,
+  logger: (line: string) => void,
 ): Promise<ResolvedWeights<Config>> {
   return withFile('dit', dit, async () => {
     const checkpoint = await openSafetensorsFile(dit);
     closing.push(() => checkpoint.close());
-    return resolveWeights(checkpoint, architecture, { task, ...(modelConfig ? { modelConfig } : {}) });
+    const stated = modelConfig ?? (await readModelJson(dit, logger));
+    return resolveWeights(checkpoint, architecture, { task, ...(stated ? { modelConfig: stated } : {}) });
   });
+}
+
+/** The object in `model.json` beside a checkpoint, or null where there is none. */
+async function readModelJson(dit: string, logger: (line: string) => void): Promise<Record<string, unknown> | null> {
+  const path = join(dirname(dit), 'model.json');
+  const text = await readFile(path, 'utf8').catch(() => null);
+  if (text === null) return null;
+  try {
+    const content: unknown = JSON.parse(text);
+    if (typeof content === 'object' && content !== null && !Array.isArray(content)) {
+      logger(`Sizes that shapes do not tell are taken from ${path}; --model_config replaces it.`);
+      return content as Record<string, unknown>;
+    }
+  } catch {
+    // said below
+  }
+  logger(`${path} is no JSON object and is not used.`);
+  return null;
 }
 
 /** `--network_weights` */

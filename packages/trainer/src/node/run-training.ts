@@ -59,7 +59,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
   const closing: Closing = [];
   try {
     const files = createWeightFiles();
-    const model = await openBaseModel(config, wan, closing);
+    const model = await openBaseModel(config, wan, closing, logger);
     const networkWeights = await readNetworkWeights(config);
     const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
     const weights = model.source(files.locate(''));
