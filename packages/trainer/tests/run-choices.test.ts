@@ -217,6 +217,7 @@ describe.each(wanRuns.slice(0, 1))('options of runs like %s', (name) => {
       await mkdir(odd, { recursive: true });
       await cp('cache', join(odd, 'cache'), { recursive: true });
       await cp('dit.safetensors', join(odd, 'dit ü.safetensors'));
+      await cp('model.json', join(odd, 'model.json'));
       const dataset = await readFile('dataset.toml', 'utf8');
       const moved = dataset.replace(/cache_directory = "/g, `$&${odd.replaceAll('\\', '/')}/`);
       await writeFile(join(odd, 'dataset ö.toml'), moved);
