@@ -14,7 +14,7 @@ const allowedDependencies = {
   autodiff: ['@musubi/onnx-graph', '@musubi/safetensors'],
   cli: ['@musubi/config', '@musubi/tracking', '@musubi/trainer', 'onnxruntime-node'],
   config: ['fastest-levenshtein', 'smol-toml'],
-  dataset: ['@musubi/config', '@musubi/random', '@musubi/safetensors', 'smol-toml'],
+  dataset: ['@musubi/config', '@musubi/random', '@musubi/safetensors', 'sharp', 'smol-toml', 'tinypool'],
   lora: ['@musubi/safetensors'],
   magcache: [],
   models: ['@musubi/onnx-graph', '@musubi/safetensors'],

@@ -14,6 +14,8 @@ export interface DatasetArchitecture {
   readonly bucketsByWindow: boolean;
   /** Control images an image has: as many as `fp_1f_clean_indices`, exactly one, or any number. */
   readonly controlsPerImage: 'clean indices' | 'one' | 'any';
+  /** Target images keep their alpha channel. */
+  readonly keepsAlpha: boolean;
 }
 
 const rows = [
@@ -30,7 +32,15 @@ const rows = [
 export const datasetArchitectures: ReadonlyMap<string, DatasetArchitecture> = new Map(
   rows.map(([shortName, longName, videoFps, bucketsByWindow, controlsPerImage]) => [
     shortName,
-    { shortName, longName, bucketStep: 16, videoFps, bucketsByWindow, controlsPerImage },
+    {
+      shortName,
+      longName,
+      bucketStep: 16,
+      videoFps,
+      bucketsByWindow,
+      controlsPerImage,
+      keepsAlpha: shortName === 'qil',
+    },
   ]),
 );
 

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { isLatentCacheName, parseLatentCacheName, textCacheName } from './cache-names.ts';
+import {
+  isLatentCacheName,
+  latentCacheBase,
+  latentCacheName,
+  parseLatentCacheName,
+  textCacheBase,
+  textCacheName,
+} from './cache-names.ts';
 
 describe('parseLatentCacheName', () => {
   test.each([
@@ -39,4 +46,27 @@ test('latent caches are told from text caches and from those of other models', (
   expect(isLatentCacheName('a_0640x0361_hv.safetensors', 'wan')).toBe(false);
   expect(isLatentCacheName('a_0640x0361_qie.safetensors', 'qi')).toBe(false);
   expect(isLatentCacheName('._a_0640x0361_wan.safetensors', 'wan')).toBe(false);
+});
+
+test('names of latent caches have four digits a side or more, and are read back', () => {
+  expect(latentCacheName('a.b', [640, 361], 'hv')).toBe('a.b_0640x0361_hv.safetensors');
+  expect(latentCacheName('a_1', [12000, 5], 'wan')).toBe('a_1_12000x0005_wan.safetensors');
+  expect(parseLatentCacheName('a_1_12000x0005_wan.safetensors', 'image')).toEqual({
+    base: 'a_1',
+    width: 12000,
+    height: 5,
+  });
+});
+
+test.each([
+  ['a_1_0064x0064_wan.safetensors', 'a_1', null],
+  ['a_00000-025_0064x0064_wan.safetensors', 'a_00000-025', null],
+  ['a_wan_te.safetensors', null, 'a'],
+  ['my_lora_wan.safetensors', null, null],
+  ['.a_0064x0064_wan.safetensors', null, null],
+  ['a_0064x0064_wan.safetensors.tmp', null, null],
+  ['a_0064x0064_hv.safetensors', null, null],
+])('%s is the latent cache of %j, the text cache of %j', (name, latent, text) => {
+  expect(latentCacheBase(name, 'wan')).toBe(latent);
+  expect(textCacheBase(name, 'wan')).toBe(text);
 });

@@ -1,3 +1,4 @@
+import type { Size } from './dataset-types.ts';
 import { DatasetError } from './errors.ts';
 
 /** What the name of a latent cache file says. */
@@ -16,9 +17,33 @@ export function isLatentCacheName(name: string, architecture: string): boolean {
   return !name.startsWith('.') && name.endsWith(`_${architecture}.safetensors`);
 }
 
+/**
+ * `<base>_<width>x<height>_<architecture>.safetensors`, each side with at least four digits.
+ *
+ * @param base file name of the image without its last extension
+ * @param size of the image before resizing, in pixels
+ */
+export function latentCacheName(base: string, size: Size, architecture: string): string {
+  const [width, height] = size.map((side) => String(side).padStart(4, '0'));
+  return `${base}_${width}x${height}_${architecture}.safetensors`;
+}
+
 /** `<base>_<architecture>_te.safetensors` */
 export function textCacheName(base: string, architecture: string): string {
   return `${base}_${architecture}_te.safetensors`;
+}
+
+/** The `<base>` of a latent cache's name, null for other files (a LoRA called `cat_wan.safetensors`, say). */
+export function latentCacheBase(name: string, architecture: string): string | null {
+  if (!isLatentCacheName(name, architecture)) return null;
+  const withSize = name.slice(0, name.lastIndexOf(`_${architecture}.`));
+  return /^(.*)_\d+x\d+$/s.exec(withSize)?.[1] ?? null;
+}
+
+/** The `<base>` of a text cache's name, null for other files. */
+export function textCacheBase(name: string, architecture: string): string | null {
+  const end = textCacheName('', architecture);
+  return !name.startsWith('.') && name.endsWith(end) ? name.slice(0, -end.length) : null;
 }
 
 /**

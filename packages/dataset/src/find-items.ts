@@ -4,6 +4,7 @@ import { createBucketSelector } from './buckets.ts';
 import { isLatentCacheName, parseLatentCacheName, textCacheName } from './cache-names.ts';
 import type { DatasetConfig } from './dataset-types.ts';
 import { DatasetError, type Warn } from './errors.ts';
+import { mapInOrder } from './internal/in-order.ts';
 import { compareText } from './internal/text-order.ts';
 import { type OpenCache, readCacheKeys } from './read-caches.ts';
 
@@ -54,7 +55,7 @@ export async function findItems(
       warn?.({ code: 'TEXT_CACHE_MISSING', message });
     }
   }
-  const items = await inOrder(found, async ({ name, item }): Promise<TrainingItem> => {
+  const items = await mapInOrder(found, async ({ name, item }): Promise<TrainingItem> => {
     const latentCache = folder.pathOf(name);
     const keys = config.kind === 'image' ? await readCacheKeys(latentCache, openCache) : [];
     const key = bucketKey(config, selectBucket([item.width, item.height]), item, keys);
@@ -85,16 +86,4 @@ function report({ path, names }: CacheFolder, architecture: string, latents: num
   const others = new Set(names.flatMap((name) => pattern.exec(name)?.[1] ?? []));
   const more = others.size > 0 ? `, but caches of ${[...others].toSorted().join(', ')}` : '';
   return `"${path}": no latent cache, ${texts} text caches${more}`;
-}
-
-// enough to hide a disk's latency, few enough for any limit on open files
-const filesAtOnce = 16;
-
-/** Maps a list with several calls under way, results in the list's order. */
-async function inOrder<From, To>(list: readonly From[], map: (one: From) => Promise<To>): Promise<To[]> {
-  const results: To[] = [];
-  for (let i = 0; i < list.length; i += filesAtOnce) {
-    results.push(...(await Promise.all(list.slice(i, i + filesAtOnce).map(map))));
-  }
-  return results;
 }

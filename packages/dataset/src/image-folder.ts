@@ -4,7 +4,8 @@ import { numberSuffix, withoutExtension } from './internal/file-names.ts';
 import { assertAllControlled, bothCases, fileNames, withExtension } from './internal/source-files.ts';
 import type { DatasetSource, SourceFiles } from './sources.ts';
 
-const imageExtensions = bothCases(['png', 'jpg', 'jpeg', 'webp', 'bmp', 'avif']);
+/** Extensions of image files, lower and upper case. */
+export const imageExtensions = bothCases(['png', 'jpg', 'jpeg', 'webp', 'bmp', 'avif']);
 
 /** The images of a folder with their further targets and control images. */
 export async function readImageFolder(
@@ -34,13 +35,17 @@ export async function readImageFolder(
     targets: targets.get(name) ?? [],
     controls: controls?.get(name) ?? [],
   }));
-  return { items, hasControl: controls !== null };
+  const chosen = new Set(images);
+  const further = new Set(items.flatMap((item) => item.targets));
+  const uncaptioned = all.filter((name) => !chosen.has(name) && !further.has(name));
+  return { items, hasControl: controls !== null, ...(uncaptioned.length > 0 ? { uncaptioned } : {}) };
 }
 
 /** Images without a caption of their own named `NAME_<digits>` are further targets of `NAME`. */
 function matchTargets(images: readonly string[], all: readonly string[], folder: string): Map<string, string[]> {
   const matched = new Map<string, string[]>();
-  const free = new Set(all.filter((name) => !images.includes(name)));
+  const captioned = new Set(images);
+  const free = new Set(all.filter((name) => !captioned.has(name)));
   if (free.size === 0) return matched;
   for (const image of longestFirst(images)) {
     const found = [...free].filter((name) => name.startsWith(`${withoutExtension(image)}_`));

@@ -1,3 +1,4 @@
+import type { ImageDatasetConfig } from './dataset-types.ts';
 import { DatasetError } from './errors.ts';
 import { numberSuffix } from './internal/file-names.ts';
 import type { DatasetSource } from './sources.ts';
@@ -5,19 +6,24 @@ import type { DatasetSource } from './sources.ts';
 type Line = Readonly<Record<string, unknown>>;
 
 /**
- * Reads a list of images: `image_path` (or `image_path_0`), further targets `image_path_1` …, `control_path` or
- * `control_path_0`, `control_path_1` … a line.
+ * Reads a list of images: `image_path` (or `image_path_0`), further targets `image_path_1` … where several are wanted,
+ * `caption`, `control_path` or `control_path_0`, `control_path_1` … a line. Once one image has controls, every image must
+ * have as many as the model takes; more are left out.
  *
- * @param controlCount controls every image must have once one of them has any; null: any number
  * @throws {DatasetError} `JSONL_SYNTAX`, `INVALID_DIGITS_SUFFIX`, `MISSING_CONTROL_IMAGES`
  */
-export function readImageJsonl(text: string, file: string, controlCount: number | null): DatasetSource {
-  const items = parseLines(text, file).map((line, index) => {
-    const targets: string[] = [];
-    for (let i = 1; typeof line[`image_path_${i}`] === 'string'; i++) targets.push(String(line[`image_path_${i}`]));
+export function readImageJsonl(
+  text: string,
+  file: string,
+  { controlCountPerImage: controlCount, multipleTarget }: ImageDatasetConfig,
+): DatasetSource {
+  const read = parseLines(text, file).map((line, index) => {
     const name = String(line['image_path'] ?? line['image_path_0'] ?? '');
-    return { name, targets, controls: controlPaths(line, file, index + 1) };
+    const targets = multipleTarget ? furtherTargets(line) : [];
+    return { name, targets, controls: controlPaths(line, file, index + 1), ...captionOf(line) };
   });
+  // a count of 0 means no limit here, unlike in folders
+  const items = read.map((item) => ({ ...item, controls: item.controls.slice(0, controlCount || undefined) }));
   const hasControl = items.some(({ controls }) => controls.length > 0);
   if (hasControl && controlCount !== null) {
     const index = items.findIndex(({ controls }) => controls.length < controlCount);
@@ -39,9 +45,20 @@ export function readVideoJsonl(text: string, file: string): DatasetSource {
   if (hasControl && index >= 0) throw missingControls(file, index + 1, 0, 1);
   const items = lines.map((line) => {
     const control = line['control_path'];
-    return { name: String(line['video_path'] ?? ''), targets: [], controls: control ? [String(control)] : [] };
+    const name = String(line['video_path'] ?? '');
+    return { name, targets: [], controls: control ? [String(control)] : [], ...captionOf(line) };
   });
   return { items, hasControl };
+}
+
+function furtherTargets(line: Line): string[] {
+  const targets: string[] = [];
+  for (let i = 1; typeof line[`image_path_${i}`] === 'string'; i++) targets.push(String(line[`image_path_${i}`]));
+  return targets;
+}
+
+function captionOf(line: Line): { caption?: string } {
+  return typeof line['caption'] === 'string' ? { caption: line['caption'] } : {};
 }
 
 function parseLines(text: string, file: string): Line[] {

@@ -31,8 +31,9 @@ describe('folders of images', () => {
 
   test('lose images without caption', async () => {
     const files = memoryFiles({ i: ['a.png', 'a.txt', 'b.png', 'c.v2.png', 'c.v2.txt'] });
-    const { items } = await inspect('image_directory = "i"\ncaption_extension = ".txt"', files);
-    expect(items.map(({ name }) => name)).toEqual(['a.png', 'c.v2.png']);
+    const found = await inspect('image_directory = "i"\ncaption_extension = ".txt"', files);
+    expect(found.items.map(({ name }) => name)).toEqual(['a.png', 'c.v2.png']);
+    expect(found.uncaptioned).toEqual(['b.png']);
   });
 
   test('that do not exist are empty', async () => {
@@ -93,9 +94,20 @@ describe('lists of images', () => {
       { image_path_0: 'b', caption: '' },
     );
     expect(await inspect('image_jsonl_file = "l"', files)).toEqual({
-      items: [item('a', ['z', 'y', 'x'], ['a1']), item('b')],
+      items: [
+        { ...item('a', ['z', 'y', 'x']), caption: '' },
+        { ...item('b'), caption: '' },
+      ],
       hasControl: true,
     });
+    const { items } = await inspect('image_jsonl_file = "l"\nmultiple_target = true', files);
+    expect(items.map(({ targets }) => targets)).toEqual([['a1'], []]);
+  });
+
+  test('keep as many controls as the model takes', async () => {
+    const files = list({ image_path: 'a', caption: 'x', control_path_0: '0', control_path_1: '1' });
+    const found = await inspect('image_jsonl_file = "l"', files, 'fk');
+    expect(found.items).toEqual([{ ...item('a', ['0']), caption: 'x' }]);
   });
 
   test('refuse lines without control where one is needed', async () => {

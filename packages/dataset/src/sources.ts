@@ -23,11 +23,15 @@ export interface SourceItem {
   readonly targets: readonly string[];
   /** Control images, or one control video, in order. */
   readonly controls: readonly string[];
+  /** As a JSONL file gives it; undefined where it gives none, and for items of a folder. */
+  readonly caption?: string | undefined;
 }
 
 export interface DatasetSource {
   readonly items: readonly SourceItem[];
   readonly hasControl: boolean;
+  /** Images of a folder that are left out because they have no caption and are no further target either. */
+  readonly uncaptioned?: readonly string[];
 }
 
 /**
@@ -41,7 +45,7 @@ export async function inspectSource(config: DatasetConfig, files: SourceFiles): 
   if (config.kind === 'image') {
     if (config.imageDirectory !== null) return readImageFolder(config, config.imageDirectory, files);
     const file = config.imageJsonlFile ?? '';
-    return readImageJsonl(await files.readText(file), file, config.controlCountPerImage);
+    return readImageJsonl(await files.readText(file), file, config);
   }
   if (config.videoDirectory !== null) return readVideoFolder(config, config.videoDirectory, files);
   const file = config.videoJsonlFile ?? '';

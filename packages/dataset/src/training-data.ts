@@ -5,6 +5,7 @@ import type { BucketKey } from './bucket-key.ts';
 import { assertTimestepBuckets, assertTrainable, bucketItems, type TrainingItem } from './bucket-items.ts';
 import type { DatasetConfig } from './dataset-types.ts';
 import type { Warn } from './errors.ts';
+import { readAhead } from './internal/read-ahead.ts';
 import { type DatasetMetadata, datasetMetadata, formatDatasetsMetadata } from './metadata.ts';
 import { mergeCaches, type OpenCache, readCache } from './read-caches.ts';
 import { type BatchTensor, stackItems } from './stack.ts';
@@ -128,25 +129,6 @@ export function createTrainingData(prepared: readonly PreparedDataset[], options
 }
 
 type PlannedBatch = OrderedBatch<TrainingItem> & { readonly datasetIndex: number };
-
-/** Yields `load(plan)` in order, with the next one under way while the current one is in use. */
-async function* readAhead<Plan, Loaded>(plans: readonly Plan[], load: (plan: Plan) => Promise<Loaded>) {
-  const start = (plan: Plan | undefined) => {
-    const pending = plan === undefined ? undefined : load(plan);
-    pending?.catch(() => {}); // reported when its turn comes, or never when the caller stops before
-    return pending;
-  };
-  let next = start(plans[0]);
-  try {
-    for (let i = 0; next !== undefined; i++) {
-      const current = await next;
-      next = start(plans[i + 1]);
-      yield current;
-    }
-  } finally {
-    await next?.catch(() => {}); // leaves no file open behind
-  }
-}
 
 /** Warns about a content that some items of a batch lack, once for each content of a dataset. */
 function onlyOnce(warn: Warn | undefined): (name: string, datasetIndex: number) => void {

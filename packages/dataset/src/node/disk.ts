@@ -42,8 +42,11 @@ async function isFolderBehind(link: string): Promise<boolean> {
   );
 }
 
-/** @throws {DatasetError} `FILE_NOT_FOUND`, `FILE_UNREADABLE` */
-export async function readText(file: string): Promise<string> {
+/**
+ * @param keepsMark keep a byte order mark as the first character
+ * @throws {DatasetError} `FILE_NOT_FOUND`, `FILE_UNREADABLE`
+ */
+export async function readText(file: string, keepsMark = false): Promise<string> {
   let bytes: Uint8Array;
   try {
     const { size } = await stat(file);
@@ -55,7 +58,7 @@ export async function readText(file: string): Promise<string> {
     throw new DatasetError('FILE_NOT_FOUND', `${file} does not exist.`, remedy, { file, cause });
   }
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: keepsMark }).decode(bytes);
   } catch (cause) {
     throw new DatasetError('FILE_UNREADABLE', `${file} is not UTF-8.`, 'Save it as UTF-8.', { file, cause });
   }

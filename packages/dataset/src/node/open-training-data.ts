@@ -5,11 +5,12 @@ import { openSafetensorsFile } from '@musubi/safetensors/node';
 import { parseDatasetConfig } from '../config-text.ts';
 import { readDatasetConfig } from '../dataset-config.ts';
 import type { DatasetConfig } from '../dataset-types.ts';
-import { DatasetError, type Warn } from '../errors.ts';
+import type { Warn } from '../errors.ts';
 import { assertAnyItems, findItems, type FoundItems } from '../find-items.ts';
 import type { OptionValue } from '../option-table.ts';
 import { type DatasetSource, inspectSource } from '../sources.ts';
 import { createTrainingData, type TrainingData } from '../training-data.ts';
+import { cacheDirectoryOf } from './cache-directory.ts';
 import { diskFiles, locate, readText } from './disk.ts';
 
 export interface LoadDatasetConfigOptions {
@@ -99,12 +100,4 @@ export async function openTrainingData(options: OpenTrainingDataOptions): Promis
     items: found[index]?.items ?? [],
   }));
   return createTrainingData(prepared, { datasetSeed, numTimestepBuckets, openCache, warn });
-}
-
-function cacheDirectoryOf({ cacheDirectory }: DatasetConfig, index: number): string {
-  if (cacheDirectory !== null) return cacheDirectory;
-  const what = `datasets[${index}] comes from a JSONL file and has no cache_directory.`;
-  throw new DatasetError('CACHE_DIRECTORY_MISSING', what, 'Give it one, the folder the caches were written to.', {
-    option: 'cache_directory',
-  });
 }

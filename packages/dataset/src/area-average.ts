@@ -1,0 +1,44 @@
+import type { Size } from './dataset-types.ts';
+import { createWeights, sumColumns, sumRows, type Weights } from './internal/weighted-sums.ts';
+import type { Box, Pixels } from './pixels.ts';
+
+/**
+ * Reduces a picture by averaging, as OpenCV's `INTER_AREA`: result `i` of `n` covers the samples from `i·m/n` to
+ * `(i + 1)·m/n` of `m`, those at the ends in part. Sums are exact whole numbers (weights in units of 1/n), rounded once: half
+ * to even, or up where both sides are exactly halved. Alpha is averaged like a colour.
+ *
+ * @param size of the whole result, each side at most the picture's
+ * @param part of it that is wanted, default all
+ */
+export function averageArea(pixels: Pixels, size: Size, part: Box = [0, 0, ...size]): Pixels {
+  const [left, top, width, height] = part;
+  const { channels } = pixels;
+  const rows = coverage(pixels.height, size[1], top, height);
+  const columns = coverage(pixels.width, size[0], left, width);
+  const whole = pixels.width * pixels.height; // what all weights of a result add up to
+  const nudge = pixels.width === 2 * size[0] && pixels.height === 2 * size[1] ? 1 / 8 : 0; // quarters: halves go up
+  const row = new Int32Array(pixels.width * channels);
+  const sums = new Float64Array(width * channels);
+  const data = new Uint8ClampedArray(sums.length * height);
+  for (let y = 0, at = 0; y < height; y++) {
+    sumRows(row, 0, pixels.data, 0, rows, y);
+    sumColumns(sums, 0, row, channels, columns);
+    // a clamped array rounds what it is given, halves to even
+    for (let i = 0; i < sums.length; i++, at++) data[at] = (sums[i] ?? 0) / whole + nudge;
+  }
+  return { width, height, channels, data: new Uint8Array(data.buffer) };
+}
+
+/** How much of each of `from` samples the results from `first` on cover, in units of 1/n. */
+function coverage(from: number, n: number, first: number, count: number): Weights {
+  return createWeights(from, count, Math.min(from, Math.ceil(from / n) + 1), (i) => {
+    const start = (first + i) * from;
+    const end = start + from;
+    const begin = Math.floor(start / n);
+    const weights = Array.from({ length: Math.ceil(end / n) - begin }, (_, k) => {
+      const sample = (begin + k) * n;
+      return Math.min(end, sample + n) - Math.max(start, sample);
+    });
+    return { begin, weights };
+  });
+}
