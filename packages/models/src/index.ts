@@ -16,3 +16,13 @@ export type { WanConfig } from './wan/config.ts';
 export { type TextEncoder } from './text-encoder.ts';
 export { umt5 } from './umt5/index.ts';
 export type { Umt5Config } from './umt5/config.ts';
+export {
+  type Autoencoder,
+  type Compression,
+  type ImageDecoder,
+  type ImageEncoder,
+  type OpenGraph,
+  type OpenedGraph,
+} from './autoencoder.ts';
+export { wanVae } from './wan-vae/index.ts';
+export type { WanVaeConfig, WanVaeLevel } from './wan-vae/config.ts';

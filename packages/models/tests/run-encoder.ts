@@ -33,22 +33,33 @@ export async function runGraph(
   checkpoint: string,
   feeds: Readonly<Record<string, HostTensor>>,
 ): Promise<Record<string, HostTensor>> {
-  const session = await InferenceSession.create(encodeModel(graph), {
-    intraOpNumThreads: 1,
-    logSeverityLevel: 3,
-    extra: {
-      session: { model_external_initializers_file_folder_path: dirname(checkpoint), disable_prepacking: '1' },
-      optimization: { disable_specified_optimizers: 'ConstantFolding' },
-    },
-  });
-  const tensors = Object.entries(feeds).map(([name, { dtype, data, shape }]) => [
+  const session = await InferenceSession.create(encodeModel(graph), sessionOptions(dirname(checkpoint)));
+  const results = await session.run(toTensors(feeds));
+  await session.release();
+  return toHost(results);
+}
+
+/** One thread, and weights that stay in their file. */
+export const sessionOptions = (externalDataFolder: string): InferenceSession.SessionOptions => ({
+  intraOpNumThreads: 1,
+  logSeverityLevel: 3,
+  extra: {
+    session: { model_external_initializers_file_folder_path: externalDataFolder, disable_prepacking: '1' },
+    optimization: { disable_specified_optimizers: 'ConstantFolding' },
+  },
+});
+
+export function toTensors(feeds: Readonly<Record<string, HostTensor>>): Record<string, Tensor> {
+  const tensors = Object.entries(feeds).map(([name, { dtype, data, shape }]): [string, Tensor] => [
     name,
     dtype === 'int64'
       ? new Tensor('int64', data as BigInt64Array, shape)
       : new Tensor('float32', data as Float32Array, shape),
   ]);
-  const results = await session.run(Object.fromEntries(tensors));
-  await session.release();
+  return Object.fromEntries(tensors);
+}
+
+export function toHost(results: Readonly<Record<string, Tensor>>): Record<string, HostTensor> {
   return Object.fromEntries(
     Object.entries(results).map(([name, { dims, data }]) => [
       name,

@@ -54,6 +54,8 @@ export const sub = (a: Operand, b: Operand): Value => apply('Sub', [a, b]);
 export const mul = (a: Operand, b: Operand): Value => apply('Mul', [a, b]);
 export const div = (a: Operand, b: Operand): Value => apply('Div', [a, b]);
 export const pow = (a: Operand, b: Operand): Value => apply('Pow', [a, b]);
+export const min = (a: Operand, b: Operand): Value => apply('Min', [a, b]);
+export const max = (a: Operand, b: Operand): Value => apply('Max', [a, b]);
 export const neg = (x: Value): Value => apply('Neg', [x]);
 export const exp = (x: Value): Value => apply('Exp', [x]);
 export const log = (x: Value): Value => apply('Log', [x]);
