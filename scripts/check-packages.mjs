@@ -26,6 +26,7 @@ const allowedDependencies = {
   safetensors: [],
   samplers: [],
   schedulers: [],
+  tokenizer: ['@huggingface/tokenizers', '@musubi/safetensors', 'entities'],
   tracking: [],
   trainer: [
     '@musubi/autodiff',
