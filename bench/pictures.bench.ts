@@ -51,7 +51,8 @@ export const bench: Bench = {
 };
 
 async function open(folder: string): Promise<CachingData> {
-  const toml = '[[datasets]]\nimage_directory = "."\ncaption_extension = ".txt"\nresolution = [960, 544]\nenable_bucket = true';
+  const toml =
+    '[[datasets]]\nimage_directory = "."\ncaption_extension = ".txt"\nresolution = [960, 544]\nenable_bucket = true';
   await writeFile(join(folder, 'dataset.toml'), toml);
   const architecture = { shortName: 'wan', longName: 'wan' };
   return openCachingData({ datasetConfigPath: join(folder, 'dataset.toml'), workingDirectory: folder, architecture });
@@ -93,7 +94,10 @@ async function bestOfSharp(tasks: readonly SharpTask[], shrinksOnLoad: boolean):
 function resizeWithSharp({ file, width, height, bucket }: SharpTask, shrinksOnLoad: boolean): Promise<Uint8Array> {
   const image = sharp(file);
   const source = shrinksOnLoad ? image : image.extract({ left: 0, top: 0, width, height });
-  return source.resize(...bucket, { fit: 'cover', kernel: 'lanczos3' }).raw().toBuffer();
+  return source
+    .resize(...bucket, { fit: 'cover', kernel: 'lanczos3' })
+    .raw()
+    .toBuffer();
 }
 
 async function seconds(action: () => unknown): Promise<number> {

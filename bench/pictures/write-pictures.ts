@@ -46,7 +46,10 @@ export async function writePictures(folder: string, count: number, megapixels: n
 function enlarged(seed: number, scale: number, width: number, height: number): Promise<Uint8Array> {
   const small = { width: Math.ceil(width / scale), height: Math.ceil(height / scale), channels: 3 as const };
   const values = new TorchGenerator(seed).rand(small.width * small.height * 3);
-  const image = sharp(Uint8Array.from(values, (value) => value * 256), { raw: small });
+  const image = sharp(
+    Uint8Array.from(values, (value) => value * 256),
+    { raw: small },
+  );
   return image.resize(width, height, { fit: 'fill', kernel: 'cubic' }).raw().toBuffer();
 }
 
