@@ -6,7 +6,7 @@ import { openCheckpointFile } from '../src/node.ts';
 
 interface Expected {
   readonly accepted: Readonly<Record<string, Readonly<Record<string, ExpectedTensor>>>>;
-  readonly refused: Readonly<Record<string, string | readonly string[]>>;
+  readonly refused: Readonly<Record<string, string>>;
 }
 
 interface ExpectedTensor {
@@ -80,10 +80,14 @@ test('tied tensors lie in one place', () =>
     expect(tensors.get('part')!.offset).toBe(tensors.get('embed.weight')!.offset + 12);
   }));
 
-test.each(Object.entries(expected.refused))('%s is refused', async (name, codes) => {
+test.each(Object.entries(expected.refused))('%s is refused', async (name, code) => {
   const error = await openCheckpointFile(path(name)).catch((e: unknown) => e);
-  expect([codes].flat()).toContain((error as { code: string }).code);
-  expect(error).toMatchObject({ name: 'SafetensorsError', file: path(name), remedy: expect.stringMatching(/\S/) });
+  expect(error).toMatchObject({
+    name: 'SafetensorsError',
+    code,
+    file: path(name),
+    remedy: expect.stringMatching(/\S/),
+  });
 });
 
 test('messages say what was found and what to do', async () => {
@@ -104,7 +108,7 @@ test('messages say what was found and what to do', async () => {
     generator.pth: its root has tensors only below "generator". Weights are looked for at the root and under state_dict, model_state_dict, model, module, params, weights: save them there.
     two-models.pth: its root has tensors under "model" and "module". Save the one that you mean: torch.save(checkpoint["…"], path).
     huge-view.pth: tensor "w" would have 4398046511104 bytes, the whole file has 1190: it is an expanded view. In PyTorch, save it as tensor.clone().contiguous(), or save what was expanded.
-    script.pth: the entry "script/code/__torch__/torch/nn/modules/linear.py" is compressed; its bytes cannot be used in place. PyTorch stores without compression: unpack the archive and pack it again with "zip -0 -r", or save it with torch.save.
+    script.pth: is a TorchScript program, not a checkpoint. In PyTorch: torch.save(torch.jit.load(path).state_dict(), "weights.pth").
     negated.pth: a part of its pickle is a lazily negated or conjugated view (before byte 173). In PyTorch, save tensor.resolve_neg()."
   `);
 });

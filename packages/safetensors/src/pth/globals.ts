@@ -70,7 +70,7 @@ export const GLOBALS: ReadonlyMap<string, PickleGlobal> = new Map(
     new PickleGlobal('torch._tensor._rebuild_from_type_v2', rebuildFromType),
     ...named('torch.Tensor', 'torch._tensor.Tensor', 'torch.nn.parameter.Parameter'),
     new PickleGlobal('torch.Size', ([sizes]) => (Array.isArray(sizes) ? sizes : [])),
-    new PickleGlobal('torch.device', (args) => new Plain(`device ${String(args[0])}`)),
+    new PickleGlobal('torch.device', () => new Plain('device')),
     ...DTYPES.map((type) => new PickleGlobal(`torch.${type.name}`, undefined, type)),
     ...Object.entries(STORAGES).flatMap(([name, type]) =>
       ['torch', 'torch.storage'].map((module) => new PickleGlobal(`${module}.${name}`, undefined, dtypeOf(type))),

@@ -11,7 +11,7 @@ import { recognisePth } from './recognise.ts';
 import { findStateDict } from './state-dict.ts';
 import { MAX_PICKLE_BYTES, unpickle } from './unpickle.ts';
 import type { TorchTensor } from './values.ts';
-import { readZip } from './zip.ts';
+import { assertStored, readZip } from './zip.ts';
 import type { ZipEntry } from './zip.ts';
 
 const CONVERT_OLD =
@@ -32,6 +32,7 @@ export async function openPth(source: ByteSource): Promise<TensorStore> {
   await assertIsZip(source);
   const entries = await readZip(source);
   const folder = findFolder(entries, source.name);
+  assertStored(entries, source);
   await assertLittleEndian(entries.get(`${folder}/byteorder`), source);
 
   const pickle = entries.get(`${folder}/data.pkl`)!;

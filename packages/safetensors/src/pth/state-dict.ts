@@ -35,7 +35,7 @@ export function findStateDict(root: PickleValue, file: string): ReadonlyMap<stri
     const known = entries.filter(([key]) => (STATE_DICT_KEYS as readonly PickleValue[]).includes(key));
     const [only] = known;
     if (!only) {
-      const keys = entries.map(([key]) => quote(String(key))).slice(0, 8);
+      const keys = entries.map(([key]) => nameOf(key)).slice(0, 8);
       const found = keys.length === 0 ? 'no tensors' : `tensors only below ${keys.join(', ')}`;
       throw fail(
         `${path} has ${found}.`,
@@ -43,7 +43,7 @@ export function findStateDict(root: PickleValue, file: string): ReadonlyMap<stri
       );
     }
     if (known.length > 1) {
-      const keys = known.map(([key]) => quote(String(key))).join(' and ');
+      const keys = known.map(([key]) => nameOf(key)).join(' and ');
       throw fail(
         `${path} has tensors under ${keys}.`,
         'Save the one that you mean: torch.save(checkpoint["…"], path).',
@@ -65,19 +65,19 @@ function tensorsOf(
   for (const [key, value] of dict) {
     if (value instanceof TorchTensor) {
       if (typeof key !== 'string') {
-        throw fail(
-          `${path} has a tensor under ${quote(describe(key))}, which is no text.`,
-          'Name each tensor by a text.',
-        );
+        throw fail(`${path} has a tensor under ${nameOf(key)}, which is no text.`, 'Name each tensor by a text.');
       }
       tensors.set(key, value);
     } else if (holdsTensors(value)) {
       const remedy = 'Save the weights alone: torch.save(model.state_dict(), path).';
-      throw fail(`${path} has tensors, and more of them inside ${quote(String(key))}.`, remedy);
+      throw fail(`${path} has tensors, and more of them inside ${nameOf(key)}.`, remedy);
     }
   }
   return tensors;
 }
+
+/** A key in messages; a key that is no text may be a list as deep as it likes, so only its kind is told. */
+const nameOf = (key: PickleValue): string => (typeof key === 'string' ? quote(key) : describe(key));
 
 const isDict = (value: PickleValue): value is Dict => value instanceof Map;
 

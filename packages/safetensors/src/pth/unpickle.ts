@@ -15,7 +15,7 @@ const MAX_UNITS = 1 << 20;
 const MAX_STACK = 1 << 17;
 
 /** The memo holds about ten values a tensor. */
-const MAX_MEMO = 1 << 21;
+const MAX_MEMO = 1 << 20;
 
 /** `module.name` of a global. */
 const MAX_GLOBAL_LETTERS = 512;

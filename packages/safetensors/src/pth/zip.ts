@@ -4,12 +4,14 @@ import { quote } from '../internal/quote.ts';
 import type { ByteSource } from '../source.ts';
 import { readExactly } from '../store.ts';
 
-/** A stored (not compressed) file inside an archive. */
+/** A file inside an archive. */
 export interface ZipEntry {
   readonly name: string;
   /** absolute offset of its first byte in the archive */
   readonly offset: number;
+  /** as it lies there; of a compressed entry the packed size */
   readonly byteLength: number;
+  readonly isCompressed: boolean;
 }
 
 /** An entry as the central directory has it. */
@@ -17,7 +19,10 @@ interface ListedEntry {
   readonly name: string;
   readonly rawName: Uint8Array;
   readonly hasDescriptor: boolean;
+  readonly method: number;
   readonly byteLength: number;
+  /** unpacked; the same where nothing is compressed */
+  readonly size: number;
   readonly headerOffset: number;
 }
 
@@ -49,7 +54,7 @@ const DAMAGED = 'The file is damaged or was cut off: download or copy it again.'
  * Lists the entries of a zip archive with the place of their bytes. Everything that two readers could understand in two ways
  * is refused: overlapping entries, names that occur twice, headers that contradict the directory.
  *
- * @throws {SafetensorsError} `ZIP_DAMAGED`, `ZIP_COMPRESSED`, `ZIP_ENCRYPTED`
+ * @throws {SafetensorsError} `ZIP_DAMAGED`, `ZIP_ENCRYPTED`
  */
 export async function readZip(source: ByteSource): Promise<ReadonlyMap<string, ZipEntry>> {
   const { fail } = failing(source);
@@ -68,7 +73,8 @@ export async function readZip(source: ByteSource): Promise<ReadonlyMap<string, Z
     if (end > directory.offset) {
       throw fail('ZIP_DAMAGED', `the entry ${quote(entry.name)} ends behind the directory, at byte ${end}.`);
     }
-    entries.set(entry.name, { name: entry.name, offset, byteLength: entry.byteLength });
+    const { name, byteLength, method } = entry;
+    entries.set(name, { name, offset, byteLength, isCompressed: method !== 0 });
   }
   return entries;
 }
@@ -164,21 +170,22 @@ function parseDirectory(bytes: Uint8Array, count: number, source: ByteSource): L
     if ((flags & 0x2041) !== 0) {
       throw fail('ZIP_ENCRYPTED', `the entry ${quote(name)} is encrypted.`, 'Decrypt the archive first.');
     }
-    if (method !== 0) {
-      throw fail(
-        'ZIP_COMPRESSED',
-        `the entry ${quote(name)} is compressed; its bytes cannot be used in place.`,
-        'PyTorch stores without compression: unpack the archive and pack it again with "zip -0 -r", or save it with torch.save.',
-      );
-    }
     const packed = view.getUint32(at + 20, true);
     const size = view.getUint32(at + 24, true);
     const headerOffset = view.getUint32(at + 42, true);
     const wide = readZip64(bytes.subarray(nameEnd, extraEnd), [size, packed, headerOffset]);
-    if (!wide || wide[0] !== wide[1]) {
-      throw fail('ZIP_DAMAGED', `the entry ${quote(name)} is stored, but its two sizes differ.`);
+    if (!wide || (method === 0 && wide[0] !== wide[1])) {
+      throw fail('ZIP_DAMAGED', `the entry ${quote(name)} has sizes that contradict each other.`);
     }
-    entries.push({ name, rawName, hasDescriptor: (flags & 8) !== 0, byteLength: wide[0]!, headerOffset: wide[2]! });
+    entries.push({
+      name,
+      rawName,
+      hasDescriptor: (flags & 8) !== 0,
+      method,
+      byteLength: wide[1]!,
+      size: wide[0]!,
+      headerOffset: wide[2]!,
+    });
     at = end;
   }
   if (entries.length === count) return entries;
@@ -188,7 +195,7 @@ function parseDirectory(bytes: Uint8Array, count: number, source: ByteSource): L
 /** Where an entry's bytes begin: behind its local header, which has to say what the directory says. */
 async function findData(source: ByteSource, entry: ListedEntry): Promise<number> {
   const { fail } = failing(source);
-  const { headerOffset, rawName, byteLength } = entry;
+  const { headerOffset, rawName, byteLength, size } = entry;
   const contradiction = () => fail('ZIP_DAMAGED', `the header of ${quote(entry.name)} contradicts the directory.`);
   if (headerOffset + LOCAL_BYTES + rawName.length > source.size) throw contradiction();
   const header = await readExactly(source, headerOffset, LOCAL_BYTES + rawName.length);
@@ -197,7 +204,7 @@ async function findData(source: ByteSource, entry: ListedEntry): Promise<number>
   const extraLength = view.getUint16(28, true);
   const sameName = header.subarray(LOCAL_BYTES).every((byte, i) => byte === rawName[i]);
   if (view.getUint32(0, true) !== LOCAL || nameLength !== rawName.length || !sameName) throw contradiction();
-  if ((view.getUint16(6, true) & 0x2041) !== 0 || view.getUint16(8, true) !== 0) throw contradiction();
+  if ((view.getUint16(6, true) & 0x2041) !== 0 || view.getUint16(8, true) !== entry.method) throw contradiction();
 
   const offset = headerOffset + LOCAL_BYTES + nameLength + extraLength;
   if (offset + byteLength > source.size) {
@@ -209,9 +216,27 @@ async function findData(source: ByteSource, entry: ListedEntry): Promise<number>
     : new Uint8Array();
   const found = readZip64(extra, sizes);
   // sizes that follow in a data descriptor are 0 in the header
-  const isSame = found?.every((size) => size === byteLength || (size === 0 && entry.hasDescriptor));
+  const isSame =
+    found &&
+    [size, byteLength].every((expected, i) => found[i] === expected || (found[i] === 0 && entry.hasDescriptor));
   if (!isSame) throw contradiction();
   return offset;
+}
+
+/**
+ * Demands that all bytes lie in the archive as they are.
+ *
+ * @throws {SafetensorsError} `ZIP_COMPRESSED`
+ */
+export function assertStored(entries: ReadonlyMap<string, ZipEntry>, source: ByteSource): void {
+  for (const { name, isCompressed } of entries.values()) {
+    if (!isCompressed) continue;
+    throw failing(source).fail(
+      'ZIP_COMPRESSED',
+      `the entry ${quote(name)} is compressed; its bytes cannot be used in place.`,
+      'PyTorch stores without compression: unpack the archive and pack it again with "zip -0 -r", or save it with torch.save.',
+    );
+  }
 }
 
 /** The fields, with those of the zip64 extra field where they say that they are there; null when it lacks one. */
