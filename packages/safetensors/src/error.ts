@@ -1,4 +1,4 @@
-/** What can be wrong with a safetensors file, a set of shards, or a request. Stable: recognise errors by these. */
+/** What can be wrong with a checkpoint file, a set of shards, or a request. Stable: recognise errors by these. */
 export type SafetensorsErrorCode =
   | 'NOT_SAFETENSORS'
   | 'TRUNCATED'
@@ -16,6 +16,18 @@ export type SafetensorsErrorCode =
   | 'MISSING_SHARD'
   | 'INDEX_INVALID'
   | 'INDEX_MISMATCH'
+  | 'NOT_PTH'
+  | 'PTH_OLD_FORMAT'
+  | 'PTH_UNSUPPORTED'
+  | 'PTH_INCOMPLETE'
+  | 'ZIP_DAMAGED'
+  | 'ZIP_COMPRESSED'
+  | 'ZIP_ENCRYPTED'
+  | 'PICKLE_DAMAGED'
+  | 'PICKLE_REFUSED'
+  | 'PICKLE_TOO_LARGE'
+  | 'TENSOR_INVALID'
+  | 'NO_STATE_DICT'
   | 'TENSOR_NOT_FOUND'
   | 'NAME_RESERVED'
   | 'CONVERSION_UNSUPPORTED'
@@ -33,6 +45,8 @@ export interface SafetensorsErrorFacts {
   readonly nearest?: string;
   /** what a file that is no safetensors file seems to be */
   readonly looksLike?: string;
+  /** what a refused pickle wanted to call, e.g. `os.system`; nothing was called */
+  readonly wanted?: string;
   readonly cause?: unknown;
 }
 
@@ -46,6 +60,7 @@ export class SafetensorsError extends Error {
   readonly tensor: string | undefined;
   readonly nearest: string | undefined;
   readonly looksLike: string | undefined;
+  readonly wanted: string | undefined;
 
   constructor(code: SafetensorsErrorCode, problem: string, remedy: string, facts: SafetensorsErrorFacts = {}) {
     super(
@@ -58,5 +73,6 @@ export class SafetensorsError extends Error {
     this.tensor = facts.tensor;
     this.nearest = facts.nearest;
     this.looksLike = facts.looksLike;
+    this.wanted = facts.wanted;
   }
 }

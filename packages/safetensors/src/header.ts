@@ -13,7 +13,13 @@ export interface TensorInfo {
   readonly source: string;
   /** absolute byte offset in that file */
   readonly offset: number;
+  /** from `offset` to the end of the last element */
   readonly byteLength: number;
+  /**
+   * Distances in elements from an index of each axis to the next, where the elements do not lie in row-major order without
+   * gaps, as in a transposed tensor of a .pth file. Whoever reads the file without `read` must follow them.
+   */
+  readonly strides?: readonly number[];
 }
 
 export interface SafetensorsHeader {

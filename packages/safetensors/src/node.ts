@@ -1,3 +1,4 @@
+export { openCheckpointFile } from './node/open-checkpoint.ts';
 export { openSafetensorsFile } from './node/open-file.ts';
 export { fileSource } from './node/file-source.ts';
 export { writeSafetensorsFile } from './node/write-file.ts';

@@ -6,13 +6,14 @@ import { toFloat32 } from './convert.ts';
 import { nearestName } from './internal/nearest.ts';
 import { sniff } from './internal/sniff.ts';
 import type { ByteSource } from './source.ts';
+import { toRowMajor } from './strided.ts';
 
 /** One file, or all shards of a checkpoint, read lazily: opening reads the headers, `read` the bytes of one tensor. */
 export interface TensorStore {
   /** by name, in the order of the header */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
-  /** the tensor's own bytes, little-endian, in fresh memory */
+  /** the tensor's own bytes, little-endian, in row-major order, in fresh memory */
   read(name: string): Promise<Uint8Array>;
   /** the tensor's values rounded to float32, whatever its dtype, flat in row-major order */
   readFloat32(name: string): Promise<Float32Array>;
@@ -52,7 +53,7 @@ export function createStore(
     metadata,
     read: async (name) => {
       const { info, source } = find(name);
-      return readExactly(source, info.offset, info.byteLength, name);
+      return readRowMajor(source, info);
     },
     readFloat32: async (name) => {
       const { info, source } = find(name);
@@ -104,12 +105,18 @@ async function readHeaderBytes(source: ByteSource): Promise<Uint8Array> {
   return readExactly(source, 8, length);
 }
 
+async function readRowMajor(source: ByteSource, info: TensorInfo): Promise<Uint8Array> {
+  const bytes = await readExactly(source, info.offset, info.byteLength, info.name);
+  return info.strides ? toRowMajor(bytes, info.shape, info.strides, bytesPerElement(info.dtype)) : bytes;
+}
+
 async function readAsFloat32(source: ByteSource, info: TensorInfo): Promise<Float32Array> {
   if (info.dtype === 'F32') {
-    const bytes = await readExactly(source, info.offset, info.byteLength, info.name);
+    const bytes = await readRowMajor(source, info);
     const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
-    return new Float32Array(aligned.buffer, aligned.byteOffset, info.byteLength / 4);
+    return new Float32Array(aligned.buffer, aligned.byteOffset, bytes.byteLength / 4);
   }
+  if (info.strides) return toFloat32(await readRowMajor(source, info), info.dtype);
   const width = bytesPerElement(info.dtype);
   const count = info.byteLength / width;
   const values = new Float32Array(count);
@@ -121,7 +128,13 @@ async function readAsFloat32(source: ByteSource, info: TensorInfo): Promise<Floa
   return values;
 }
 
-async function readExactly(source: ByteSource, offset: number, length: number, tensor?: string): Promise<Uint8Array> {
+/** @throws {SafetensorsError} `TRUNCATED` when fewer bytes come */
+export async function readExactly(
+  source: ByteSource,
+  offset: number,
+  length: number,
+  tensor?: string,
+): Promise<Uint8Array> {
   const bytes = await source.read(offset, length);
   if (bytes.byteLength === length) return bytes;
   throw new SafetensorsError(

@@ -13,7 +13,7 @@ const SIGNATURES: readonly Signature[] = [
   {
     bytes: [0x50, 0x4b, 0x03, 0x04],
     looksLike: 'a zip archive, which is what PyTorch checkpoints (.pth, .pt, .ckpt, .bin) are',
-    remedy: PICKLE_REMEDY,
+    remedy: 'Use the .safetensors file of this model, or open it with openPth of @musubi/safetensors/pth.',
   },
   ...[2, 3, 4, 5].map((protocol) => ({
     bytes: [0x80, protocol],

@@ -1,0 +1,1 @@
+export { openPth } from './pth/open-pth.ts';
