@@ -41,6 +41,7 @@ const allowedDependencies = {
     '@musubi/safetensors',
     '@musubi/samplers',
     '@musubi/schedulers',
+    '@musubi/tokenizer',
     '@musubi/tracking',
   ],
 };

@@ -1,23 +1,49 @@
-// `npm run quickstart`: installs, builds what it needs, trains a very small Wan model on the CPU through the real command
-// line into quickstart/, and says what came out. Running it again starts afresh.
-import { readFileSync } from 'node:fs';
+// `npm run quickstart`: installs, builds what it needs, and goes the whole way from pictures to a LoRA through the real
+// command line, in quickstart/: captioned pictures, caches of latents and of text, training. The models are very small
+// ones with random weights. Running it again starts afresh.
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { installWorkspace, runPnpm } from './lib/package-managers.mjs';
 import { runNode } from './lib/run.mjs';
-import { copyRunInputs, trainArguments } from './lib/small-run.mjs';
 import { root } from './lib/workspace.mjs';
 
 const folder = join(root, 'quickstart');
 const here = (...parts) => relative(process.cwd(), join(folder, ...parts));
+const stages = 5;
 
 try {
-  console.log('1/3  Installing');
+  console.log(`1/${stages}  Installing and building (without type declarations, which a run does not need)`);
   installWorkspace();
-  console.log('\n2/3  Building (without type declarations, which a run does not need)');
   build();
-  console.log(`\n3/3  Training in ${here()}/`);
-  console.log(`     musubi ${trainArguments.join(' ')}\n`);
-  report(train());
+
+  console.log(`\n2/${stages}  Pictures, and small models with random weights, in ${here()}/`);
+  const pictures = await prepare();
+
+  console.log(`\n3/${stages}  Caching latents`);
+  const latents = musubi(
+    'cache_latents',
+    '--architecture',
+    'wan',
+    '--dataset_config',
+    'dataset.toml',
+    '--vae',
+    'vae.safetensors',
+  );
+  console.log(`\n4/${stages}  Caching text`);
+  const texts = musubi(
+    'cache_text_encoder_outputs',
+    '--architecture',
+    'wan',
+    '--dataset_config',
+    'dataset.toml',
+    '--t5',
+    'umt5.safetensors',
+    '--tokenizer',
+    'tokenizer',
+  );
+  console.log(`\n5/${stages}  Training`);
+  const training = musubi('train', '--config_file', 'config.toml');
+  await report(pictures, { latents, texts, training });
 } catch (error) {
   console.error(`\nquickstart: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;
@@ -29,33 +55,101 @@ function build() {
     throw new Error('the build failed; see above');
 }
 
-/** Seconds of the training run. */
-function train() {
-  copyRunInputs(folder);
+/** Writes everything a user brings along; returns the pictures. */
+async function prepare() {
+  // these import what the installation brings and the build makes
+  const { writeSamplePictures } = await import('./lib/sample-pictures.mjs');
+  const { smallTokenizer } = await import('./lib/small-tokenizer.mjs');
+  const { writeTinyModels } = await import('./lib/tiny-models.mjs');
+  for (const name of ['images', 'cache', 'output', 'tokenizer']) {
+    rmSync(join(folder, name), { recursive: true, force: true });
+  }
+  mkdirSync(join(folder, 'images'), { recursive: true });
+  mkdirSync(join(folder, 'tokenizer'));
+  const pictures = await writeSamplePictures(join(folder, 'images'));
+  const { tokenizerJson, tokenizerConfig } = smallTokenizer(pictures.map(({ caption }) => caption));
+  writeFileSync(join(folder, 'tokenizer', 'tokenizer.json'), JSON.stringify(tokenizerJson));
+  writeFileSync(join(folder, 'tokenizer', 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
+  await writeTinyModels(folder, tokenizerJson.model.vocab.length);
+  writeFileSync(join(folder, 'dataset.toml'), dataset);
+  writeFileSync(join(folder, 'config.toml'), config);
+  for (const { file, caption } of pictures.slice(0, 3)) console.log(`     ${here('images', file)}: ${caption}`);
+  console.log(`     and ${pictures.length - 3} more, each with its caption in a text file`);
+  return pictures;
+}
+
+const dataset = `[general]
+resolution = [128, 128]
+caption_extension = ".txt"
+enable_bucket = true
+batch_size = 2
+
+[[datasets]]
+image_directory = "images"
+cache_directory = "cache"
+`;
+
+const config = `task = "t2v-1.3B"
+dit = "wan.safetensors"
+dataset_config = "dataset.toml"
+network_module = "networks.lora_wan"
+network_dim = 8
+network_alpha = 8
+optimizer_type = "AdamW"
+learning_rate = 3e-3
+lr_scheduler = "cosine"
+lr_warmup_steps = 5
+timestep_sampling = "shift"
+discrete_flow_shift = 3.0
+max_train_steps = 100
+seed = 42
+output_dir = "output"
+output_name = "my_lora"
+`;
+
+/** Runs a command of the program as a user would type it; returns its seconds. */
+function musubi(...args) {
+  console.log(`     musubi ${args.join(' ')}\n`);
   const start = performance.now();
-  const { ok, status } = runNode(join(root, 'packages', 'cli', 'dist', 'bin.js'), trainArguments, { cwd: folder });
-  if (!ok) throw new Error(`the training run ended with ${status}; see above`);
+  const { ok, status } = runNode(join(root, 'packages', 'cli', 'dist', 'bin.js'), args, { cwd: folder });
+  if (!ok) throw new Error(`musubi ${args[0]} ended with ${status}; see above`);
   return (performance.now() - start) / 1000;
 }
 
-function report(seconds) {
+function meanLoss(batches) {
+  return (batches.reduce((sum, batch) => sum + batch['loss/current'], 0) / batches.length).toFixed(3);
+}
+
+async function report(pictures, seconds) {
+  const { writePictureGrid } = await import('./lib/picture-grid.mjs');
+  await writePictureGrid(
+    pictures.map(({ file }) => join(folder, 'images', file)),
+    join(folder, 'pictures.png'),
+  );
   const batches = readFileSync(join(folder, 'output', 'my_lora.log.jsonl'), 'utf8')
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))
     .filter(({ event }) => event === 'batch');
-  const lastEpoch = Math.max(...batches.map(({ epoch }) => epoch));
-  const loss = (wanted) => {
-    const losses = batches.filter(({ epoch }) => epoch === wanted).map((batch) => batch['loss/current']);
-    return (losses.reduce((sum, value) => sum + value, 0) / losses.length).toFixed(3);
-  };
-  const { step } = batches.at(-1);
+  const caches = readdirSync(join(folder, 'cache')).filter((name) => name.endsWith('.safetensors'));
+  const kilobytes = Math.round(statSync(join(folder, 'output', 'my_lora.safetensors')).size / 1000);
+  const lines = [
+    ['Pictures', `${pictures.length}, all in ${here('pictures.png')}`],
+    ['Latents', `${seconds.latents.toFixed(1)} s`],
+    [
+      'Text',
+      `${seconds.texts.toFixed(1)} s; ${caches.length} cache files in ${here('cache')}, which musubi-tuner reads too`,
+    ],
+    [
+      'Training',
+      `${batches.length} steps in ${seconds.training.toFixed(1)} s: loss ${meanLoss(batches.slice(0, 20))} in the first 20, ${meanLoss(batches.slice(-20))} in the last 20`,
+    ],
+    ['LoRA', `${here('output', 'my_lora.safetensors')} (${kilobytes} kB, rank 8)`],
+    ['Log', `${here('output', 'my_lora.log.jsonl')}, a line a batch`],
+  ];
+  console.log('');
+  for (const [what, text] of lines) console.log(`${what.padEnd(9)} ${text}`);
   console.log(`
-Trained ${step} steps (${batches.length} batches, ${lastEpoch} epochs) in ${seconds.toFixed(1)} s.
-What:  a LoRA of rank 4 for a Wan model of 2 small blocks with random weights, on 12 cached pictures
-Loss:  ${loss(1)} on average in epoch 1, ${loss(lastEpoch)} in epoch ${lastEpoch}
-LoRA:  ${here('output', 'my_lora.safetensors')}
-Log:   ${here('output', 'my_lora.log.jsonl')}, a line a batch
-
-Files of musubi-tuner work the same: ${here('config.toml')} and ${here('dataset.toml')} are two of them.`);
+The LoRA is of no use: its base has random weights. With real checkpoints the three commands above are the same; ${here('dataset.toml')}
+and ${here('config.toml')} are files as musubi-tuner takes them.`);
 }

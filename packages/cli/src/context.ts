@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import type { ProgressStream } from '@musubi/tracking/node';
 
 import { loadTrainer } from './load-trainer.ts';
-import type { Trainer } from './training-run.ts';
+import type { Trainer } from './trainer.ts';
 
 /** Everything the command line takes from its surroundings; tests give their own. */
 export interface CliContext {
-  readonly stdout: { write(text: string): unknown };
+  readonly stdout: Pick<ProgressStream, 'write' | 'isTTY'>;
   readonly stderr: ProgressStream;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Rejects with the code `ENOENT` where there is no file. */

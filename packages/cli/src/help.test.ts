@@ -10,9 +10,12 @@ test('the program lists its commands', () => {
     Usage: musubi COMMAND [OPTIONS]
 
     Commands
-      train                           Train a LoRA for Wan 2.1 or 2.2 text-to-video. wan_train_network
-                                      and wan_train_network.py are other names of it.
+      cache_latents                   Encode pictures for training, with --architecture wan.
+      cache_text_encoder_outputs      Encode captions for training, with --architecture wan.
+      train                           Train a LoRA for Wan 2.1 or 2.2 text-to-video.
 
+    The original's scripts are other names of them: wan_cache_latents, wan_cache_text_encoder_outputs,
+    wan_train_network.
     musubi COMMAND --help lists the options of a command. musubi --version shows the version.
     "
   `);

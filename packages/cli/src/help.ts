@@ -16,8 +16,12 @@ export function programHelp(version: string): string {
     'Usage: musubi COMMAND [OPTIONS]',
     '',
     'Commands',
-    ...commands.map(({ name, script, help }) => row(name, `${help} ${script} and ${script}.py are other names of it.`)),
+    ...commands.map(({ name, help }) => row(name, help)),
     '',
+    ...wrap(
+      `The original's scripts are other names of them: ${commands.map(({ script }) => script).join(', ')}.`,
+      width,
+    ),
     'musubi COMMAND --help lists the options of a command. musubi --version shows the version.',
     '',
   ].join('\n');
@@ -31,16 +35,32 @@ export function commandHelp(command: CommandSpec): string {
     groupHelp(title, group as OptionGroup, working),
   );
   return [
-    `Usage: musubi ${command.name} --config_file FILE [OPTIONS]`,
-    '',
-    command.help,
-    'Every option may stand in the TOML file or on the command line, which wins.',
+    ...intros[command.task](command),
     '',
     ...groups,
     ...nameList('Accepted for compatibility, without effect on the result', options, 'accepted'),
     ...nameList('Not in this release', options, 'refused'),
   ].join('\n');
 }
+
+const intros: Readonly<Record<CommandSpec['task'], (command: CommandSpec) => string[]>> = {
+  train: ({ name, help }) => [
+    `Usage: musubi ${name} --config_file FILE [OPTIONS]`,
+    '',
+    help,
+    'Every option may stand in the TOML file or on the command line, which wins.',
+  ],
+  'cache latents': ({ name, help }) => [
+    `Usage: musubi ${name} --architecture wan --dataset_config FILE --vae FILE …`,
+    '',
+    help,
+  ],
+  'cache text': ({ name, help }) => [
+    `Usage: musubi ${name} --architecture wan --dataset_config FILE --t5 FILE …`,
+    '',
+    help,
+  ],
+};
 
 const width = 100;
 const indent = 34;

@@ -3,4 +3,4 @@ export { CliError } from './errors.ts';
 export { commandHelp, programHelp } from './help.ts';
 export type { ExitCode } from './report-error.ts';
 export { runCli } from './run-cli.ts';
-export type { Trainer, TrainEvent, TrainHooks, TrainOutcome, TrainStep } from './training-run.ts';
+export type { Trainer, TrainEvent, TrainHooks, TrainOutcome, TrainStep } from './trainer.ts';

@@ -7,6 +7,8 @@ import type { CliContext } from './context.ts';
 export function listenForInterruption(
   { onInterrupt, exitAtOnce }: Pick<CliContext, 'onInterrupt' | 'exitAtOnce'>,
   say: (line: string) => void,
+  /** What is finished first, and is saved. */
+  unit = 'this step',
 ): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController();
   const stop = onInterrupt(() => {
@@ -14,7 +16,7 @@ export function listenForInterruption(
       exitAtOnce();
       return;
     }
-    say('Stopping after this step, then saving. Ctrl-C again stops at once, without saving.');
+    say(`Stopping after ${unit}, then saving. Ctrl-C again stops at once, without saving.`);
     controller.abort();
   });
   return { signal: controller.signal, stop };

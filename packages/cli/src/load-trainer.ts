@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 
 import { CliError } from './errors.ts';
-import type { Trainer } from './training-run.ts';
+import type { Trainer } from './trainer.ts';
 
 /** Loads the trainer, and with it everything heavy, after it has been made sure that ONNX Runtime is there. */
 export async function loadTrainer(): Promise<Trainer> {

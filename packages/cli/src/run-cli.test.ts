@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { CliContext } from './context.ts';
 import { runCli } from './run-cli.ts';
-import type { TrainHooks, TrainOutcome } from './training-run.ts';
+import type { TrainHooks, TrainOutcome } from './trainer.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -14,6 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+const notAsked = () => Promise.reject(new Error('caches were asked for'));
 const outcome: TrainOutcome = { status: 'finished', path: 'out/my_lora.safetensors', steps: 2 };
 
 function setUp(runTraining: (config: TrainConfig, hooks: TrainHooks) => Promise<TrainOutcome> = async () => outcome) {
@@ -28,7 +29,7 @@ function setUp(runTraining: (config: TrainConfig, hooks: TrainHooks) => Promise<
     },
     loadTrainer: async () => {
       written.loads++;
-      return { runTraining };
+      return { runTraining, runCacheLatents: notAsked, runCacheTexts: notAsked };
     },
     onInterrupt(callback) {
       written.listeners.add(callback);
@@ -98,7 +99,7 @@ describe('without training', () => {
     [['trian'], 'error: "trian" is not a command. Did you mean "train"?\n'],
     [
       ['fpack_train_network'],
-      'error: fpack_train_network: this model is not in this release. Commands that work: train.\n',
+      'error: fpack_train_network: this model is not in this release. Commands that work: cache_latents, cache_text_encoder_outputs, train.\n',
     ],
     [['train', '--config_file', 'absent'], 'error: The configuration file absent.toml does not exist. '],
   ])('%j exits with 2', async (argv, message) => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { findCommand, resolveOptions } from '@musubi/config';
+import { findCommand, resolveCommand } from '@musubi/config';
 
 import { processContext, type CliContext } from './context.ts';
 import { commandHelp, programHelp } from './help.ts';
@@ -36,9 +36,13 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     context.stdout.write(commandHelp(command));
     return 0;
   }
-  const { config, answers } = await resolveOptions({ command: word, argv: rest, readText: context.readText });
-  const { train } = await import('./train-command.ts');
-  return await train(config, answers, context);
+  const resolved = await resolveCommand({ command: word, argv: rest, readText: context.readText });
+  if (resolved.task === 'train') {
+    const { train } = await import('./train-command.ts');
+    return train(resolved.config, resolved.answers, context);
+  }
+  const { makeCaches } = await import('./cache-command.ts');
+  return makeCaches(resolved, context);
 }
 
 function isHelp(token: string | undefined): boolean {

@@ -6,7 +6,7 @@ import { createTerminalProgress, openJsonLog, type JsonLog } from '@musubi/track
 import type { CliContext } from './context.ts';
 import { listenForInterruption } from './interruption.ts';
 import type { ExitCode } from './report-error.ts';
-import type { TrainEvent, TrainHooks, TrainOutcome } from './training-run.ts';
+import type { TrainEvent, TrainHooks, TrainOutcome } from './trainer.ts';
 
 /** Runs a training with progress on standard error, a JSONL log beside the adapter, and Ctrl-C as an orderly end. */
 export async function train(config: TrainConfig, answers: readonly string[], context: CliContext): Promise<ExitCode> {

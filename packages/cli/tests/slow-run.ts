@@ -6,7 +6,11 @@ import { Worker } from 'node:worker_threads';
 import { processContext } from '../src/context.ts';
 import { runCli, type Trainer } from '../src/index.ts';
 
+const notAsked = () => Promise.reject(new Error('not asked for'));
+
 const trainer: Trainer = {
+  runCacheLatents: notAsked,
+  runCacheTexts: notAsked,
   async runTraining(_, { logger, signal }) {
     // A thread in a native call that takes longer than anybody waits, as a step of a large model does.
     if (process.env['SLOW_STEP'] === '1') {

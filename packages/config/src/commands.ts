@@ -15,7 +15,6 @@ export interface CommandSpec {
   readonly support: OptionSupport;
 }
 
-const notWired = refused('making caches is not in this release');
 const laterModel = refused('this model is not in this release');
 
 export const commandTable: readonly CommandSpec[] = [
@@ -24,14 +23,14 @@ export const commandTable: readonly CommandSpec[] = [
     script: 'wan_cache_latents',
     task: 'cache latents',
     help: 'Encode pictures for training, with --architecture wan.',
-    support: notWired,
+    support: works,
   },
   {
     name: 'cache_text_encoder_outputs',
     script: 'wan_cache_text_encoder_outputs',
     task: 'cache text',
     help: 'Encode captions for training, with --architecture wan.',
-    support: notWired,
+    support: works,
   },
   {
     name: 'train',

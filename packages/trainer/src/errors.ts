@@ -8,8 +8,7 @@ export type TrainerErrorCode =
   | 'OPTION_CONFLICT'
   | 'FILE_UNUSABLE'
   | 'OUTPUT_UNWRITABLE'
-  | 'CACHE_OF_OTHER_MODEL'
-  | 'CACHE_COLLISION';
+  | 'CACHE_OF_OTHER_MODEL';
 
 /** What a training run found wrong, with the facts as fields. */
 export interface TrainerErrorFacts {

@@ -16,6 +16,7 @@ import type { TrainEvent } from './run-hooks.ts';
 import { lastFile } from '../checkpoint-files.ts';
 import { TrainerError } from '../errors.ts';
 import { adapterMetadata } from '../run-metadata.ts';
+import { fileTroubles } from './file-troubles.ts';
 
 export interface AdapterFolderOptions {
   readonly config: TrainConfig;
@@ -70,19 +71,10 @@ export async function makeOutputFolder({ outputDir, outputName }: TrainConfig): 
     await rmdir(await mkdtemp(join(outputDir, '.musubi-')));
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    const found = `output_dir = "${outputDir}" cannot be written to: ${reasons[code] ?? code}.`;
+    const found = `output_dir = "${outputDir}" cannot be written to: ${fileTroubles[code] ?? code}.`;
     throw unwritable(found, 'Choose a folder that can be made and written to.', 'output_dir', cause);
   }
   const result = join(outputDir, lastFile(outputName));
   if (!statSync(result, { throwIfNoEntry: false })?.isDirectory()) return;
   throw unwritable(`${result}, the file to save, is a folder.`, 'Choose another output_name.', 'output_name');
 }
-
-const reasons: Readonly<Record<string, string>> = {
-  EEXIST: 'a file has this name',
-  ENOTDIR: 'a part of the path is a file',
-  EACCES: 'this user may not write there',
-  EPERM: 'this user may not write there',
-  EROFS: 'the disk is read-only',
-  ENOSPC: 'the disk is full',
-};

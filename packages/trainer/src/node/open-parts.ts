@@ -4,14 +4,14 @@ import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, LoraModule, ResolvedWeights } from '@musubi/models';
 
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import { LoraError, loraName, readLora } from '@musubi/lora';
 import { adapterSource } from '@musubi/lora/graph';
 import { resolveWeights } from '@musubi/models';
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 
-import { TrainerError } from '../errors.ts';
+import { withFile } from './with-file.ts';
 
 /** Called in reverse order when the run ends. */
 export type Closing = (() => Promise<void>)[];
@@ -117,24 +117,5 @@ function assertFits({ modules }: LoraAdapter, layers: readonly LoraModule[]): vo
     const [found, expected] = [`${inFeatures} → ${outFeatures}`, `${layer.inFeatures} → ${layer.outFeatures}`];
     const facts = { module: name, found, expected };
     throw new LoraError('SHAPE_MISMATCH', `${name} adapts a layer ${found}, the model has ${expected}.`, remedy, facts);
-  }
-}
-
-/** Says which option gave the file that an error is about. */
-async function withFile<T>(option: string, path: string, open: () => Promise<T>): Promise<T> {
-  try {
-    return await open();
-  } catch (cause) {
-    if (!(cause instanceof Error) || !('remedy' in cause) || typeof cause.remedy !== 'string') throw cause;
-    const { message, remedy } = cause;
-    const found = message.endsWith(remedy) ? message.slice(0, -remedy.length).replace(/ $/, '') : message;
-    const told = found.startsWith(`${path}: `) ? found.slice(path.length + 2) : found;
-    throw new TrainerError(
-      'FILE_UNUSABLE',
-      `${option} = "${path}": ${told}`,
-      remedy,
-      { option, file: resolve(path) },
-      { cause },
-    );
   }
 }

@@ -1,0 +1,139 @@
+import type { CacheTextConfig } from '@musubi/config';
+import type { CachingItem } from '@musubi/dataset';
+import type { CachingDataset } from '@musubi/dataset/node';
+
+import { describeFailures } from '@musubi/dataset';
+import { openCachingData } from '@musubi/dataset/node';
+import { wan } from '@musubi/models';
+import { openSafetensorsFile, writeFileAtomic } from '@musubi/safetensors/node';
+
+import type { CacheContents, EncodedValues } from '../../caching/stored-values.ts';
+import type { Closing } from '../open-parts.ts';
+import type { CachingHooks, CachingOutcome } from './hooks.ts';
+import type { CachingWork } from './run-caching.ts';
+
+import { encodeTextCache } from '../../caching/text-cache-file.ts';
+import { mergeTextCache, textCache } from '../../caching/text-cache.ts';
+import { fileFacts } from './file-facts.ts';
+import { exists, makeCacheFolder } from './folders.ts';
+import { openJournal } from './journal.ts';
+import { type CaptionEncoder, openCaptionEncoder } from './open-caption-encoder.ts';
+import { runCaching } from './run-caching.ts';
+
+/** Of the tensor of a Wan text cache. */
+const content = 'varlen_t5';
+
+/**
+ * Makes the text-encoder caches of a dataset configuration.
+ *
+ * Paths are relative to the working folder.
+ *
+ * @throws typed errors of the packages concerned, each with a remedy. Captions that cannot be read are no error: their
+ *   items are left out and named in the outcome
+ */
+export async function runCacheTexts(config: CacheTextConfig, hooks: CachingHooks = {}): Promise<CachingOutcome> {
+  const { logger = () => {}, signal } = hooks;
+  const data = await openCachingData({
+    datasetConfigPath: config.datasetConfig,
+    architecture: wan,
+    commandLine: config.batchSize === null ? {} : { batch_size: config.batchSize },
+    logger,
+  });
+  const closing: Closing = [() => data.close()];
+  try {
+    const openEncoder = await openCaptionEncoder(config, closing, hooks);
+    const settings = { t5: await fileFacts(config.t5), tokenizer: config.tokenizer };
+    const works: CachingWork<CachingItem>[] = [];
+    for (const [index, dataset] of data.datasets.entries()) {
+      if (dataset.items.length > 0) works.push(await planDataset(dataset, index, config, settings, logger));
+    }
+    const isIdle = works.every(({ total }) => total === 0);
+    const encoder = isIdle || signal?.aborted ? null : await openEncoder();
+
+    const run = {
+      works,
+      batchSize: config.batchSize,
+      keepCache: config.keepCache,
+      write: (items: readonly CachingItem[]) => writeTexts(items, encoder, logger),
+    };
+    const outcome = await runCaching(run, hooks);
+    if (data.failures.length > 0) logger(describeFailures(data.failures));
+    return { ...outcome, failures: data.failures };
+  } finally {
+    for (const close of closing.toReversed()) await close();
+  }
+}
+
+async function planDataset(
+  dataset: CachingDataset,
+  index: number,
+  { skipExisting }: CacheTextConfig,
+  settings: object,
+  logger: (line: string) => void,
+): Promise<CachingWork<CachingItem>> {
+  const { cacheDirectory, items, textBatches } = dataset;
+  await makeCacheFolder(cacheDirectory);
+  const journal = await openJournal(cacheDirectory, 'wan_texts', settings);
+  const isKept = async (item: CachingItem) =>
+    skipExisting
+      ? exists(item.textCache)
+      : (await journal.isDone(item.textCache, [])) && (await captionOf(item.textCache)) === item.caption;
+  const kept = new Set<string>();
+  for (const item of items) if (await isKept(item)) kept.add(item.textCache);
+
+  const continued = journal.continues && !skipExisting ? ', done by the run that was stopped' : '';
+  logger(`dataset ${index}: ${items.length} captions${kept.size > 0 ? `, ${kept.size} with a cache${continued}` : ''}`);
+  return {
+    dataset,
+    kind: 'texts',
+    journal,
+    kept: kept.size,
+    total: items.length - kept.size,
+    batches: () =>
+      textBatches.map((batch) => batch.filter((item) => !kept.has(item.textCache))).filter((batch) => batch.length > 0),
+  };
+}
+
+async function writeTexts(
+  items: readonly CachingItem[],
+  encoder: CaptionEncoder | null,
+  logger: (line: string) => void,
+): Promise<void> {
+  if (!encoder) return;
+  const embeddings = await encoder.encode(items.map(({ caption }) => caption));
+  for (const [i, { key, caption, textCache: path }] of items.entries()) {
+    const contents = textCache({
+      architecture: wan.longName,
+      caption,
+      embeddings: { [content]: embeddings[i] as EncodedValues },
+      precision: 'bf16',
+    });
+    for (const name of contents.notANumber) logger(`warning: ${key}: NaN in ${name} was replaced by 0`);
+    await writeFileAtomic(path, encodeTextCache(await merged(contents, path, logger)));
+  }
+}
+
+/** New contents beside what else is in the file. */
+async function merged(contents: CacheContents, path: string, logger: (line: string) => void): Promise<CacheContents> {
+  if (!(await exists(path))) return contents;
+  const existing = await openSafetensorsFile(path).catch(() => null);
+  if (!existing) {
+    logger(`warning: ${path} cannot be read and is written anew`);
+    return contents;
+  }
+  try {
+    const before = existing.metadata['caption1'];
+    const after = contents.metadata['caption1'];
+    if (before !== after) logger(`${path}: the caption has changed from "${before ?? ''}" to "${after ?? ''}"`);
+    return await mergeTextCache(contents, existing, path);
+  } finally {
+    await existing.close();
+  }
+}
+
+async function captionOf(path: string): Promise<string | undefined> {
+  const store = await openSafetensorsFile(path).catch(() => null);
+  if (!store) return undefined;
+  await store.close();
+  return store.metadata['caption1'];
+}

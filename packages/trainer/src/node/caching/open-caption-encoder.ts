@@ -1,0 +1,63 @@
+import type { CacheTextConfig } from '@musubi/config';
+
+import { resolveWeights, umt5 } from '@musubi/models';
+import { Graph, createParams } from '@musubi/onnx-graph';
+import { openCheckpointFile } from '@musubi/safetensors/node';
+import { assertVocabularyFits, cleanText } from '@musubi/tokenizer';
+import { openTokenizer } from '@musubi/tokenizer/node';
+
+import type { EncodedValues } from '../../caching/stored-values.ts';
+import type { Closing } from '../open-parts.ts';
+import type { CachingHooks } from './hooks.ts';
+
+import { TrainerError } from '../../errors.ts';
+import { createOpenGraph } from '../open-encoder.ts';
+import { createWeightFiles } from '../open-parts.ts';
+import { withFile } from '../with-file.ts';
+import { openRuntime } from './open-runtime.ts';
+
+export interface CaptionEncoder {
+  /** The embeddings of captions, `[L, D]` each, of as many rows as the caption has tokens. */
+  encode(captions: readonly string[]): Promise<EncodedValues[]>;
+}
+
+/** Of the tokenizer, where it is not beside the checkpoint. */
+const repository = 'google/umt5-xxl';
+
+/**
+ * Wan's text encoder: headers and tokenizer are read at once, so that a wrong file ends the run before anything is
+ * encoded; the function returned makes the session.
+ */
+export async function openCaptionEncoder(
+  { t5, tokenizer: folder }: CacheTextConfig,
+  closing: Closing,
+  { runtime, logger = () => {} }: CachingHooks,
+): Promise<() => Promise<CaptionEncoder>> {
+  const model = await withFile('t5', t5, async () => {
+    const checkpoint = await openCheckpointFile(t5);
+    closing.push(() => checkpoint.close());
+    return resolveWeights(checkpoint, umt5);
+  });
+  const tokenizer = await openTokenizer({ tokenizer: folder, besideFile: t5, repository, logger });
+  assertVocabularyFits(tokenizer, model.config.vocabulary);
+  return async () => {
+    const files = createWeightFiles();
+    const graph = new Graph(umt5.longName);
+    const params = createParams(graph, model.source(files.locate('')));
+    graph.output('embeddings', umt5.build(params, model.config).embeddings);
+    const open = createOpenGraph(await openRuntime(runtime, closing), {
+      externalFiles: files.paths,
+      weights: model.weights,
+    });
+    const session = await open(graph, 'text encoder');
+    closing.push(() => session.release());
+    return {
+      async encode(captions) {
+        const ids = captions.map((caption) => tokenizer.encode(cleanText(caption)));
+        const { embeddings } = await session.run(umt5.prepare(model.config, ids));
+        if (!embeddings) throw new TrainerError('BATCH_UNFIT', 'internal: no embeddings.', 'Please report it.');
+        return umt5.split(embeddings, ids).map(({ shape, data }) => ({ shape, data: data as Float32Array }));
+      },
+    };
+  };
+}

@@ -1,0 +1,38 @@
+import { resolveWeights, wanVae } from '@musubi/models';
+import { openCheckpointFile } from '@musubi/safetensors/node';
+
+import type { LatentEncoder } from '../../caching/encode-pictures.ts';
+import type { Closing } from '../open-parts.ts';
+import type { CachingHooks } from './hooks.ts';
+
+import { createOpenGraph } from '../open-encoder.ts';
+import { createWeightFiles } from '../open-parts.ts';
+import { withFile } from '../with-file.ts';
+import { openRuntime } from './open-runtime.ts';
+
+/**
+ * Wan's VAE: headers are read at once, so that a wrong file ends the run before anything is decoded; the function returned
+ * makes the sessions.
+ */
+export async function openLatentEncoder(
+  vae: string,
+  closing: Closing,
+  { runtime }: CachingHooks,
+): Promise<() => Promise<LatentEncoder>> {
+  const model = await withFile('vae', vae, async () => {
+    const checkpoint = await openCheckpointFile(vae);
+    closing.push(() => checkpoint.close());
+    return resolveWeights(checkpoint, wanVae);
+  });
+  return async () => {
+    const files = createWeightFiles();
+    const source = model.source(files.locate(''));
+    const open = createOpenGraph(await openRuntime(runtime, closing), {
+      externalFiles: files.paths,
+      weights: model.weights,
+    });
+    const encoder = wanVae.createEncoder(source, model.config, open);
+    closing.push(() => encoder.close());
+    return encoder;
+  };
+}

@@ -1,0 +1,22 @@
+import { resolve } from 'node:path';
+
+import { TrainerError } from '../errors.ts';
+
+/** Says which option gave the file that an error is about. */
+export async function withFile<T>(option: string, path: string, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (cause) {
+    if (!(cause instanceof Error) || !('remedy' in cause) || typeof cause.remedy !== 'string') throw cause;
+    const { message, remedy } = cause;
+    const found = message.endsWith(remedy) ? message.slice(0, -remedy.length).replace(/ $/, '') : message;
+    const told = found.startsWith(`${path}: `) ? found.slice(path.length + 2) : found;
+    throw new TrainerError(
+      'FILE_UNUSABLE',
+      `${option} = "${path}": ${told}`,
+      remedy,
+      { option, file: resolve(path) },
+      { cause },
+    );
+  }
+}
