@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, describe, expect, test } from 'vitest';
 
+import { global, text as pickledText, reduce } from '../../safetensors/tests/make-pickle.ts';
+import { pthOf } from '../../safetensors/tests/make-pth.ts';
 import { readAdapter, rewriteTensors } from '../../trainer/tests/run-folder.ts';
 import { type Finished, type Interruption, runProgram } from './run-program.ts';
 
@@ -42,12 +44,19 @@ const faults: readonly Fault[] = [
     says: ['dit = "dit.safetensors"', /has 300000 bytes, .* are missing/, 'download or copy it again'],
   },
   {
-    name: 'a PyTorch file for a checkpoint',
+    name: 'a PyTorch file that was cut off',
     change: (folder) =>
       writeFile(join(folder, 'model.pth'), Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(64)])),
     options: [...sizes, '--dit', 'model.pth'],
     code: 1,
-    says: ['dit = "model.pth"', 'not a safetensors file', 'Use the .safetensors file'],
+    says: ['dit = "model.pth"', 'the archive has no end record', 'download or copy it again'],
+  },
+  {
+    name: 'a PyTorch file that wants to run a program',
+    change: (folder) => writeFile(join(folder, 'model.pth'), pthOf(reduce(global('os', 'system'), pickledText('id')))),
+    options: [...sizes, '--dit', 'model.pth'],
+    code: 1,
+    says: ['dit = "model.pth"', 'wants "os.system"', 'Nothing was executed', 'torch.save(model.state_dict(), path)'],
   },
   {
     name: 'a checkpoint that lacks tensors and has others',

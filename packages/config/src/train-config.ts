@@ -16,7 +16,7 @@ export interface TrainConfig {
   /** TOML file that describes the datasets. */
   readonly datasetConfig: string;
 
-  /** Transformer checkpoint: safetensors file, one of its shards, or its index file. */
+  /** Transformer checkpoint: safetensors or .pth file, one of its shards, or its index file. */
   readonly dit: string;
   readonly task: WanTask;
   /** Sizes that tensor shapes cannot tell, as the user's JSON object; the model checks the names. */

@@ -59,7 +59,7 @@ export function resolveWeights<Config>(
       const dtype = info && fromSafetensors(info.dtype);
       if (!info || !dtype) return undefined;
       const external = { location: locate(info.source), offset: info.offset, length: info.byteLength };
-      return { dtype, shape: info.shape, external };
+      return { dtype, shape: info.shape, external, ...(info.strides ? { strides: info.strides } : {}) };
     },
   };
 }

@@ -9,6 +9,7 @@ export type GraphErrorCode =
   | 'DUPLICATE_NAME'
   | 'INLINE_TOO_LARGE'
   | 'MISSING_PARAMETER'
+  | 'UNSUPPORTED_LAYOUT'
   | 'INVALID_MODEL';
 
 /** A mistake in a graph: found while building it, on the line that made it, or while decoding a model. */

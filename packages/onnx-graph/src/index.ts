@@ -34,7 +34,8 @@ export {
 export { type OperatorSpec } from './operators/infer.ts';
 export { operators } from './operators/table.ts';
 export * from './ops.ts';
-export { type ParameterSource, type Params, type StoredParameter, createParams, embedding, linear } from './params.ts';
+export { type ParameterSource, type Params, createParams, embedding, linear } from './params.ts';
+export { type StoredParameter, type WeightInFile, weightInFile, wideWeight } from './strided-weight.ts';
 export { decodeModel } from './decode.ts';
 export { type EncodeOptions, encodeModel } from './encode.ts';
 export { fuseProducts } from './passes/fuse-products.ts';

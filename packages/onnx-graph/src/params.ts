@@ -1,16 +1,9 @@
-import type { DataType } from './dtype.ts';
-import type { ExternalData, Graph, Value } from './graph.ts';
+import type { Graph, Value } from './graph.ts';
 
 import { formatShape } from './dim.ts';
 import { GraphError } from './errors.ts';
 import { add, cast, gather, matmul, transpose } from './ops.ts';
-
-/** A weight as the checkpoint has it. */
-export interface StoredParameter {
-  readonly dtype: DataType;
-  readonly shape: readonly number[];
-  readonly external: ExternalData;
-}
+import { type StoredParameter, type WeightInFile, weightInFile, wideWeight } from './strided-weight.ts';
 
 /** Finds a weight by the name that the model uses. */
 export type ParameterSource = (name: string) => StoredParameter | undefined;
@@ -31,6 +24,7 @@ export interface Params {
 }
 
 export function createParams(graph: Graph, source: ParameterSource): Params {
+  const inFile = new Map<string, WeightInFile>();
   const widened = new Map<string, Value>();
   const stored = new Map<string, Value>();
   const at = (path: string): Params => {
@@ -42,13 +36,17 @@ export function createParams(graph: Graph, source: ParameterSource): Params {
       has: (name) => source(join(name)) !== undefined,
       tensor: (name, shape) => {
         const full = join(name);
-        const narrow = storedAt(full, shape);
-        return once(widened, full, () => cast(narrow, 'float32'));
+        const weight = storedAt(full, shape);
+        return once(widened, full, () => wideWeight(weight, full));
       },
-      stored: (name, shape) => storedAt(join(name), shape),
+      stored: (name, shape) => {
+        const full = join(name);
+        const weight = storedAt(full, shape);
+        return once(stored, full, () => weight.view(weight.stored));
+      },
     };
   };
-  const storedAt = (full: string, shape: readonly number[]): Value => {
+  const storedAt = (full: string, shape: readonly number[]): WeightInFile => {
     const found = source(full);
     if (!found) {
       throw new GraphError('MISSING_PARAMETER', full, 'the checkpoint has no such weight.', 'Is it another model?');
@@ -61,7 +59,7 @@ export function createParams(graph: Graph, source: ParameterSource): Params {
         'Is it another model, or is the configuration wrong?',
       );
     }
-    return once(stored, full, () => graph.external(full, found.dtype, found.shape, found.external));
+    return once(inFile, full, () => weightInFile(graph, full, found));
   };
   return at('');
 }

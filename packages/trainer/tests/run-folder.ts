@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import { type TrainConfig, resolveOptions } from '@musubi/config';
 import { loraFile, readLora } from '@musubi/lora';
 import { fromFloat32 } from '@musubi/safetensors';
-import { openSafetensorsFile, writeSafetensorsFile } from '@musubi/safetensors/node';
+import { openSafetensorsFile, writeFileAtomic, writeSafetensorsFile } from '@musubi/safetensors/node';
 
+import { global, integer, pickle, record, storage, tensor, text, tuple } from '../../safetensors/tests/make-pickle.ts';
+import { makePth } from '../../safetensors/tests/make-pth.ts';
 import { goldenPath, hasGolden, readGoldenJson } from '../../../tests/golden.ts';
 import { type RunHooks, type TrainEvent, type TrainOutcome, type TrainStep, runTraining } from '../src/node.ts';
 
@@ -105,6 +107,42 @@ export interface FileTensor {
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
   readonly data: Float32Array;
+}
+
+const storageClasses: Partial<Record<SafetensorsDtype, string>> = {
+  F32: 'FloatStorage',
+  F16: 'HalfStorage',
+  BF16: 'BFloat16Storage',
+};
+
+/**
+ * A safetensors file as a checkpoint of PyTorch, the tensors under `state_dict`.
+ *
+ * @param isTransposed which matrices lie in the file column by column
+ */
+export async function writePth(from: string, to: string, isTransposed: (name: string) => boolean): Promise<void> {
+  const { names, storages } = await readStore(from, async (store) => {
+    const tensors: Record<string, Uint8Array> = {};
+    const bytes: Record<string, Uint8Array> = {};
+    for (const { name, dtype, shape } of store.tensors.values()) {
+      const key = `${Object.keys(bytes).length}`;
+      const values = await store.readFloat32(name);
+      const [rows = 1, columns = 1] = shape;
+      const turned = shape.length === 2 && isTransposed(name);
+      const stored = turned ? values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!) : values;
+      bytes[key] = fromFloat32(stored, dtype);
+      const steps = turned ? [1, rows] : shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
+      const type = global('torch', storageClasses[dtype]!);
+      tensors[name] = tensor({
+        storage: storage({ type, key, count: integer(values.length) }),
+        shape: tuple(...shape.map(integer)),
+        strides: tuple(...steps.map(integer)),
+      });
+    }
+    return { names: tensors, storages: bytes };
+  });
+  const checkpoint = { epoch: integer(3), note: text('by a test'), state_dict: record(names) };
+  await writeFileAtomic(to, makePth(pickle(record(checkpoint)), { folder: 'dit', storages }));
 }
 
 /** Copies a file, or writes it anew, with every tensor changed or left out. */

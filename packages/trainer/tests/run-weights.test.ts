@@ -24,6 +24,7 @@ import {
   short,
   wanRuns,
   writeAdapter,
+  writePth,
 } from './run-folder.ts';
 
 const outputOf = ({ outcome }: FinishedRun) => readAdapter(outcome.path ?? '');
@@ -106,6 +107,15 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
       expect(found[0]).not.toBeCloseTo(plain.losses[0] ?? NaN, 3);
     });
 
+    test('of PyTorch are the same, also as network_weights', async () => {
+      await writePth(lora, 'lora.pth', (name) => name.includes('lora_up'));
+      expect(await losses('--base_weights lora.pth')).toBeAllClose(await losses(`--base_weights ${lora}`), {
+        rtol: 1e-5,
+      });
+      const options = (file: string) => `--network_weights ${file} ${sizes()}`;
+      expect(await losses(options('lora.pth'))).toEqual(await losses(options(lora)));
+    });
+
     test('of several files add up, one of them without a factor', async () => {
       const other = { modules: adapter.modules.slice(3, 8).map((m) => ({ ...m, up: m.up.map((x) => -3 * x) })) };
       await writeAdapter('second-adapter.safetensors', other);
@@ -172,6 +182,24 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
       for (const dit of ['x-00001-of-00002.safetensors', 'x-00002-of-00002.safetensors', 'x.safetensors.index.json']) {
         expect(await losses(`--dit ${dit}`), dit).toEqual(plain.losses);
       }
+    });
+
+    test('of PyTorch is the same, whatever its name', async () => {
+      await writePth('dit.safetensors', 'dit.pth', () => false);
+      expect(await losses('--dit dit.pth')).toEqual(plain.losses);
+      await rename('dit.pth', 'dit-of-pytorch.safetensors');
+      expect(await losses('--dit dit-of-pytorch.safetensors')).toEqual(plain.losses);
+    });
+
+    test.each(['F32', 'BF16'] as const)('of PyTorch may have transposed matrices of %s', async (dtype) => {
+      await rewriteTensors('dit.safetensors', 'straight.safetensors', (tensor) => ({ ...tensor, dtype }));
+      await writePth('straight.safetensors', 'turned.pth', (name) => !name.includes('ffn.0'));
+      const { graphs, spy } = spying(runtime);
+      const run = await folder.run(`${short(2)} --dit turned.pth`, { runtime: spy });
+      // other kernels for operands that lie otherwise
+      expect(run.losses).toBeAllClose(await losses('--dit straight.safetensors'), { rtol: 1e-5 });
+      expect(graphs.flatMap((graph) => graph.initializers).some((v) => v.name.endsWith('.stored'))).toBe(true);
+      if (dtype === 'BF16') expect(widenings(graphs[0]!, 'bfloat16').ungated).toEqual([]);
     });
 
     // Windows lets only privileged users make links.

@@ -67,7 +67,7 @@ export const modelOptions: readonly OptionSpec[] = [
     type: 'string',
     default: null,
     group: 'model',
-    help: 'Transformer checkpoint: a safetensors file, one of its shards, or its index file.',
+    help: 'Transformer checkpoint: a .safetensors or .pth file, one of its shards, or its index file.',
     support: works,
   },
   {

@@ -19,6 +19,7 @@ export function adapterSource(store: Pick<TensorStore, 'tensors'>, locate: (file
       dtype,
       shape: info.shape,
       external: { location: locate(info.source), offset: info.offset, length: info.byteLength },
+      ...(info.strides ? { strides: info.strides } : {}),
     };
   };
 }

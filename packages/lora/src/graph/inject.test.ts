@@ -12,15 +12,20 @@ const sizes: Record<string, number[]> = {
   'b.weight': [3, 4],
 };
 
-/** `y = b(a(x))`, then once more through `a`, so that a layer is used twice. */
-function model(dtype: DataType = 'float32'): Graph {
+/**
+ * `y = b(a(x))`, then once more through `a`, so that a layer is used twice.
+ *
+ * @param transposed whether the matrices lie transposed in their file
+ */
+function model(dtype: DataType = 'float32', transposed = false): Graph {
   const graph = new Graph('model');
   const width = dtype === 'float32' ? 4 : 2;
   const params = createParams(graph, (name) => {
     const shape = sizes[name];
     if (!shape) return undefined;
     const length = shape.reduce((product, size) => product * size, width);
-    return { dtype, shape, external: { location: 'model', offset: 0, length } };
+    const strides = transposed && shape.length === 2 ? { strides: [1, shape[0]!] } : {};
+    return { dtype, shape, external: { location: 'model', offset: 0, length }, ...strides };
   });
   const x = graph.input('x', 'float32', ['B', 3]);
   const b = graph.within('blocks.0', () => linear(linear(x, params.at('a'), 3, 4), params.at('b'), 4, 3));
@@ -109,6 +114,19 @@ describe('injectLora', () => {
     const twice = injectLora(once, [{ adapter: two }]);
     const feeds = { ...feedsOf(one, 'one/'), ...feedsOf(two) };
     expect(run(twice, feeds)).toBeAllClose(merged([one, 1], [two, 1]), { rtol: 1e-12, atol: 1e-12 });
+  });
+
+  test.each(['float32', 'bfloat16'] as const)('finds %s weights that lie transposed in their file', (dtype) => {
+    const lora = adapter(2, 2, 1);
+    const injected = injectLora(model(dtype, true), [{ adapter: lora }]);
+    const external = ({ name }: Value) => {
+      const weight = stored.get(name.replace('.stored', ''))!;
+      const [rows, columns = 1] = weight.shape as [number, number?];
+      if (!name.endsWith('.stored')) return weight;
+      const turned = Array.from(weight.data, (_, i) => weight.data[(i % rows) * columns + Math.floor(i / rows)]!);
+      return tensor([columns, rows], turned);
+    };
+    expect(run(injected, feedsOf(lora), external)).toBeAllClose(merged([lora, 1]), { rtol: 1e-12, atol: 1e-12 });
   });
 
   test('finds weights behind a Cast and leaves the given graph alone', () => {

@@ -1,4 +1,15 @@
-import { add, cast, copyNode, formatShape, matmul, mul, rewriteGraph, transpose } from '@musubi/onnx-graph';
+import {
+  add,
+  cast,
+  copyNode,
+  formatShape,
+  matmul,
+  mul,
+  rewriteGraph,
+  transpose,
+  weightInFile,
+  wideWeight,
+} from '@musubi/onnx-graph';
 import type { Graph, Node, ParameterSource, Value } from '@musubi/onnx-graph';
 import type { LoraModule } from '../adapter.ts';
 import { LoraError } from '../errors.ts';
@@ -24,7 +35,7 @@ export interface InjectedAdapter {
  *
  *     y = x·Wᵀ + b + (multiplier·alpha/rank · x·downᵀ)·upᵀ
  *
- * A layer is a `MatMul` whose right side is the transpose of the initializer `<path>.weight` (through a `Cast`); its
+ * A layer is a `MatMul` whose right side is the transpose of the weight `<path>.weight` (through a `Cast`); its
  * adapter is the module called `loraName(path)`. Inject before products are fused and weights are gated.
  *
  * @param adapters e.g. the one in training, whose weights become float32 inputs named like the keys of its file
@@ -128,7 +139,7 @@ function storedWeight(
     const problem = `"${key}" is ${found} in its file, expected ${expected}.`;
     throw new LoraError('SHAPE_MISMATCH', problem, remedy, { module: key, found, expected });
   }
-  return cast(graph.external(name, stored.dtype, stored.shape, stored.external), 'float32');
+  return wideWeight(weightInFile(graph, name, stored), name);
 }
 
 function assertFits({ name, inFeatures, outFeatures }: InjectedModule, { path, weight }: Layer): void {

@@ -19,7 +19,7 @@ export function findLayers(graph: Graph): ReadonlyMap<string, readonly Layer[]> 
   for (const node of graph.nodes) {
     const [x, right] = node.inputs;
     if (node.op !== 'MatMul' || !x || right?.producer?.op !== 'Transpose') continue;
-    const weight = storedBehindCast(right.producer.inputs[0]);
+    const weight = namedBehindCast(right.producer.inputs[0]);
     if (!weight?.name.endsWith('.weight')) continue;
     const path = weight.name.slice(0, -'.weight'.length);
     const end = biasAddition(node, path, consumers) ?? node;
@@ -34,10 +34,12 @@ function biasAddition(product: Node, path: string, consumers: (value: Value) => 
   const [output] = product.outputs;
   const [next, ...others] = output ? consumers(output) : [];
   if (next?.op !== 'Add' || others.length > 0) return undefined;
-  return next.inputs.some((input) => storedBehindCast(input)?.name === `${path}.bias`) ? next : undefined;
+  return next.inputs.some((input) => namedBehindCast(input)?.name === `${path}.bias`) ? next : undefined;
 }
 
-function storedBehindCast(value: Value | null | undefined): Value | undefined {
-  if (value?.producer?.op === 'Cast') return storedBehindCast(value.producer.inputs[0]);
-  return value && value.kind !== 'node' ? value : undefined;
+/** A weight: an input or an initializer behind its `Cast`, or the view of a strided one, which bears the weight's name. */
+function namedBehindCast(value: Value | null | undefined): Value | undefined {
+  const isView = /\.(?:weight|bias)$/.test(value?.name ?? '');
+  if (value?.producer?.op === 'Cast' && !isView) return namedBehindCast(value.producer.inputs[0]);
+  return value && (value.kind !== 'node' || isView) ? value : undefined;
 }

@@ -9,7 +9,7 @@ import { basename, dirname, join } from 'node:path';
 import { LoraError, loraName, readLora } from '@musubi/lora';
 import { adapterSource } from '@musubi/lora/graph';
 import { resolveWeights } from '@musubi/models';
-import { openSafetensorsFile } from '@musubi/safetensors/node';
+import { openCheckpointFile } from '@musubi/safetensors/node';
 
 import { withFile } from './with-file.ts';
 
@@ -46,7 +46,7 @@ export async function openBaseModel<Config>(
   logger: (line: string) => void,
 ): Promise<ResolvedWeights<Config>> {
   return withFile('dit', dit, async () => {
-    const checkpoint = await openSafetensorsFile(dit);
+    const checkpoint = await openCheckpointFile(dit);
     closing.push(() => checkpoint.close());
     const stated = modelConfig ?? (await readModelJson(dit, logger));
     return resolveWeights(checkpoint, architecture, { task, ...(stated ? { modelConfig: stated } : {}) });
@@ -75,7 +75,7 @@ async function readModelJson(dit: string, logger: (line: string) => void): Promi
 export async function readNetworkWeights({ networkWeights }: TrainConfig): Promise<LoraAdapter | null> {
   if (networkWeights === null) return null;
   return withFile('network_weights', networkWeights, async () => {
-    const store = await openSafetensorsFile(networkWeights);
+    const store = await openCheckpointFile(networkWeights);
     return readLora(store).finally(() => store.close());
   });
 }
@@ -95,7 +95,7 @@ export async function openFrozenAdapters(
   for (const [index, { path, multiplier }] of baseWeights.entries()) {
     const prefix = `base_weights.${index}.`;
     const [adapter, source] = await withFile('base_weights', path, async () => {
-      const store = await openSafetensorsFile(path);
+      const store = await openCheckpointFile(path);
       closing.push(() => store.close());
       const read = await readLora(store);
       assertFits(read, layers);
