@@ -40,8 +40,6 @@ describe("ids equal SentencePiece's", () => {
 });
 
 describe('encode', () => {
-  const idOf = (piece: string) => tokenizerJson.model.vocab.findIndex(([known]) => known === piece);
-
   test('of nothing gives the end token', () => {
     expect(tokenizer.encode('')).toEqual([1]);
     expect(tokenizer.encode('   ')).toEqual([1]);
@@ -52,7 +50,7 @@ describe('encode', () => {
     const long = tokenizer.encode('cat '.repeat(700));
     expect(long.length).toBe(512);
     expect(long.slice(-3)).toEqual([idOf('▁cat'), idOf('▁cat'), 1]);
-    expect(tokenizer.encode('cat '.repeat(511))).toEqual([...new Array<number>(511).fill(idOf('▁cat')), 1]);
+    expect(tokenizer.encode('cat '.repeat(511))).toEqual([...Array.from({ length: 511 }, () => idOf('▁cat')), 1]);
   });
 
   test('keeps at most maxLength', () => {
@@ -110,8 +108,12 @@ describe('what is no tokenizer', () => {
       'The tokenizer has no end token "<|end|>".',
     );
   });
-
-  function withCharsmap(charsmap: string): object {
-    return { ...tokenizerJson, normalizer: { type: 'Precompiled', precompiled_charsmap: charsmap } };
-  }
 });
+
+function idOf(piece: string): number {
+  return tokenizerJson.model.vocab.findIndex(([known]) => known === piece);
+}
+
+function withCharsmap(charsmap: string): object {
+  return { ...tokenizerJson, normalizer: { type: 'Precompiled', precompiled_charsmap: charsmap } };
+}
