@@ -22,7 +22,8 @@ export function parseCharsmap(bytes: Uint8Array): Charsmap {
       'Fetch the file again.',
     );
   }
-  const units = Uint32Array.from({ length: trieBytes / 4 }, (_, i) => view.getUint32(4 + 4 * i, true));
+  const units = new Uint32Array(trieBytes / 4);
+  for (let i = 0; i < units.length; i++) units[i] = view.getUint32(4 + 4 * i, true);
   const replacements = bytes.subarray(4 + trieBytes);
   const known = new Map<string, string | null>();
   return {

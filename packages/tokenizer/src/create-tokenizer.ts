@@ -2,7 +2,7 @@ import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { TokenizerError } from './errors.ts';
 import { withCharsmap } from './normalizer.ts';
 import { withWords } from './pre-tokenizer.ts';
-import { checkTokenizerJson, type TokenizerJson } from './tokenizer-json.ts';
+import { checkTokenizerJson, tokenText, type TokenizerJson } from './tokenizer-json.ts';
 import { UnigramModel } from './unigram.ts';
 
 export interface CreateTokenizerOptions {
@@ -86,7 +86,7 @@ function createLibraryTokenizer(json: TokenizerJson): LibraryTokenizer {
 }
 
 function findEndToken(library: LibraryTokenizer, json: TokenizerJson, config: unknown): Tokenizer['endToken'] {
-  const content = endTokenOf(config);
+  const content = tokenText((config ?? {}) as object, 'eos_token', '</s>');
   const id = json.added_tokens.find((token) => token.content === content)?.id ?? library.token_to_id(content);
   const remedy = 'Take tokenizer.json and tokenizer_config.json from the same repository.';
   if (id === undefined) {
@@ -101,12 +101,4 @@ function findEndToken(library: LibraryTokenizer, json: TokenizerJson, config: un
     );
   }
   return { content, id };
-}
-
-/** `eos_token` is a string or, in older files, an object. */
-function endTokenOf(config: unknown): string {
-  const { eos_token: token } = (config ?? {}) as { eos_token?: unknown };
-  if (typeof token === 'string') return token;
-  const { content } = (token ?? {}) as { content?: unknown };
-  return typeof content === 'string' ? content : '</s>';
 }

@@ -1,4 +1,5 @@
 import { PrecompiledNormalizer, SequenceNormalizer, StripNormalizer, type Normalizer } from '@huggingface/tokenizers';
+import { bytesOf } from './bytes.ts';
 import { parseCharsmap, type Charsmap } from './charsmap.ts';
 import { TokenizerError } from './errors.ts';
 
@@ -70,7 +71,7 @@ function byteLength(text: string): number {
 
 function fromBase64(text: string): Uint8Array {
   try {
-    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    return bytesOf(atob(text));
   } catch (cause) {
     throw new TokenizerError(
       'NOT_A_TOKENIZER',

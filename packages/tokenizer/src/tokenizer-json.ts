@@ -38,6 +38,13 @@ export function checkTokenizerJson(json: unknown): TokenizerJson {
   };
 }
 
+/** A token of tokenizer_config.json, which is a string or, in older files, an object. */
+export function tokenText(config: object, name: string, otherwise: string): string {
+  const token = (config as Readonly<Record<string, unknown>>)[name];
+  const content = typeof token === 'object' && token !== null ? (token as { content?: unknown }).content : token;
+  return typeof content === 'string' ? content : otherwise;
+}
+
 function checkUnigram(model: Record<string, unknown>): void {
   const { type, vocab, unk_id: unknown } = model;
   // Old files do not name the type: then a list of pairs is what makes it Unigram.

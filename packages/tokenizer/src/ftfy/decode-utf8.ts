@@ -1,3 +1,4 @@
+import { bytesOf } from '../bytes.ts';
 import type { ByteString } from './single-byte.ts';
 
 /**
@@ -31,7 +32,7 @@ function fromCesu8(bytes: ByteString): string {
 function decodeStrictly(bytes: ByteString): string | null {
   try {
     const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-    return decoder.decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
+    return decoder.decode(bytesOf(bytes));
   } catch {
     return null;
   }

@@ -99,13 +99,13 @@ function fixSurrogates(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-// oxlint-disable no-control-regex -- control characters are what these two remove
-
 function removeTerminalEscapes(text: string): string {
+  // oxlint-disable-next-line no-control-regex
   return text.replace(/\u001b\[[\p{Nd};]*[a-zA-Z]/gu, '');
 }
 
 /** Characters that show nothing and mean nothing in text; joiners, marks of direction and tags stay. */
 function removeControlCharacters(text: string): string {
+  // oxlint-disable-next-line no-control-regex
   return text.replace(/[\0-\u0008\u000b\u000e-\u001f\u007f\u206a-\u206f\ufeff\ufff9-\ufffc]/g, '');
 }

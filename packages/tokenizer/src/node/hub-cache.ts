@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, readdir, symlink } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@musubi/safetensors/node';
 import { TokenizerError } from '../errors.ts';
@@ -61,12 +61,12 @@ export async function storeSnapshot(
 }
 
 async function link(folder: string, etag: string, path: string): Promise<void> {
+  await rm(path, { force: true }); // a link of an earlier download whose blob is gone
   try {
     await symlink(join('..', '..', 'blobs', etag), path);
-  } catch (error) {
-    // The same revision was stored before; or this system, Windows by default, lets users make no links.
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
-    await copyFile(join(folder, 'blobs', etag), path);
+  } catch {
+    // This system, as Windows by default, lets users make no links.
+    await writeFileAtomic(path, await readFile(join(folder, 'blobs', etag)));
   }
 }
 
