@@ -1,5 +1,6 @@
 import type { Size } from './dataset-types.ts';
-import { createWeights, sumColumns, sumRows, type Weights } from './internal/weighted-sums.ts';
+import { averageFast, averagePlain } from './internal/average.ts';
+import { createWeights, type Weights } from './internal/weighted-sums.ts';
 import type { Box, Pixels } from './pixels.ts';
 
 /**
@@ -12,26 +13,21 @@ import type { Box, Pixels } from './pixels.ts';
  */
 export function averageArea(pixels: Pixels, size: Size, part: Box = [0, 0, ...size]): Pixels {
   const [left, top, width, height] = part;
-  const { channels } = pixels;
-  const rows = coverage(pixels.height, size[1], top, height);
-  const columns = coverage(pixels.width, size[0], left, width);
-  const whole = pixels.width * pixels.height; // what all weights of a result add up to
-  const nudge = pixels.width === 2 * size[0] && pixels.height === 2 * size[1] ? 1 / 8 : 0; // quarters: halves go up
-  const row = new Int32Array(pixels.width * channels);
-  const sums = new Float64Array(width * channels);
-  const data = new Uint8ClampedArray(sums.length * height);
-  for (let y = 0, at = 0; y < height; y++) {
-    sumRows(row, 0, pixels.data, 0, rows, y);
-    sumColumns(sums, 0, row, channels, columns);
-    // a clamped array rounds what it is given, halves to even
-    for (let i = 0; i < sums.length; i++, at++) data[at] = (sums[i] ?? 0) / whole + nudge;
-  }
-  return { width, height, channels, data: new Uint8Array(data.buffer) };
+  const isQuartered = pixels.width === 2 * size[0] && pixels.height === 2 * size[1];
+  const averaging = {
+    pixels,
+    rows: coverage(pixels.height, size[1], top, height),
+    columns: coverage(pixels.width, size[0], left, width),
+    whole: pixels.width * pixels.height,
+    nudge: isQuartered ? 1 / 8 : 0, // of quarters a half goes up
+  };
+  return averageFast(averaging) ?? averagePlain(averaging);
 }
 
 /** How much of each of `from` samples the results from `first` on cover, in units of 1/n. */
 function coverage(from: number, n: number, first: number, count: number): Weights {
-  return createWeights(from, count, Math.min(from, Math.ceil(from / n) + 1), (i) => {
+  const taps = from % n === 0 ? from / n : Math.min(from, Math.ceil(from / n) + 1);
+  return createWeights(from, count, taps, (i) => {
     const start = (first + i) * from;
     const end = start + from;
     const begin = Math.floor(start / n);

@@ -41,7 +41,8 @@ async function report(config: ImageDatasetConfig, source: DatasetSource, files: 
   const entries = await files.list(folder);
   if (entries === null) return `"${folder}", which does not exist`;
   if (source.uncaptioned) {
-    return `"${folder}": ${source.uncaptioned.length} images, none with a caption NAME${config.captionExtension} beside it`;
+    const count = source.uncaptioned.length;
+    return `"${folder}": ${count} image${count === 1 ? '' : 's'}, none with a caption NAME${config.captionExtension} beside it`;
   }
   const visible = entries.filter(({ name, isFolder }) => !isFolder && !name.startsWith('.'));
   const found = new Set(visible.map(({ name }) => extensionOf(name) || name));
@@ -53,5 +54,7 @@ async function report(config: ImageDatasetConfig, source: DatasetSource, files: 
 
 function uncaptioned(index: number, config: ImageDatasetConfig, names: readonly string[]): string {
   const shown = names.slice(0, 5).join(', ') + (names.length > 5 ? ` and ${names.length - 5} more` : '');
-  return `datasets[${index}]: ${names.length} images have no caption NAME${config.captionExtension} beside them and are left out: ${shown}.`;
+  const [images, them, are] =
+    names.length === 1 ? ['1 image has', 'it', 'is'] : [`${names.length} images have`, 'them', 'are'];
+  return `datasets[${index}]: ${images} no caption NAME${config.captionExtension} beside ${them} and ${are} left out: ${shown}.`;
 }

@@ -1,6 +1,13 @@
 import type { Size } from './dataset-types.ts';
 import { premultiplied, unpremultiplied } from './internal/premultiply.ts';
-import { createWeights, sumColumns, sumRows, type Weights } from './internal/weighted-sums.ts';
+import {
+  fractionBits,
+  resampleColumnsFast,
+  resampleColumnsPlain,
+  resampleRowsFast,
+  resampleRowsPlain,
+} from './internal/resample.ts';
+import { createWeights, type Weights } from './internal/weighted-sums.ts';
 import { type Box, crop, type Pixels } from './pixels.ts';
 
 /**
@@ -21,16 +28,15 @@ export function resizeLanczos(pixels: Pixels, size: Size, part: Box = [0, 0, ...
   const first = rows ? (rows.starts[0] ?? 0) : top;
   const end = rows ? Math.min(pixels.height, (rows.starts.at(-1) ?? 0) + rows.taps) : top + height;
   const narrow = columns
-    ? resampleRows(source, columns, first, end - first)
+    ? (resampleRowsFast(source, columns, first, end - first) ?? resampleRowsPlain(source, columns, first, end - first))
     : crop(source, [left, first, width, end - first]);
-  const resized = rows ? resampleColumns(narrow, rows, first) : narrow;
+  const resized = rows
+    ? (resampleColumnsFast(narrow, rows, first) ?? resampleColumnsPlain(narrow, rows, first, pixels.height))
+    : narrow;
   return pixels.channels === 4 ? unpremultiplied(resized) : resized;
 }
 
 const radius = 3;
-// leaves 8 bits for the sample and 2 for overshoot and sign in a 32-bit sum
-const fractionBits = 22;
-const half = 1 << (fractionBits - 1);
 
 /** Weights in units of 2⁻²². */
 function lanczosWeights(from: number, to: number, first: number, count: number): Weights {
@@ -57,30 +63,4 @@ function lanczos(x: number): number {
 
 function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
-}
-
-/** Resamples each of `count` rows from `first` on. */
-function resampleRows({ width, channels, data }: Pixels, weights: Weights, first: number, count: number): Pixels {
-  const stride = width * channels;
-  const row = new Int32Array(stride);
-  const sums = new Float64Array(weights.starts.length * channels);
-  const out = new Uint8ClampedArray(sums.length * count); // clamps what it is given
-  for (let y = 0, at = 0; y < count; y++) {
-    row.set(data.subarray((first + y) * stride, (first + y + 1) * stride));
-    sumColumns(sums, half, row, channels, weights);
-    for (let i = 0; i < sums.length; i++, at++) out[at] = (sums[i] ?? 0) >> fractionBits;
-  }
-  return { width: weights.starts.length, height: count, channels, data: new Uint8Array(out.buffer) };
-}
-
-/** Resamples columns; `first` is the row of the whole picture that `pixels` begins with. */
-function resampleColumns({ width, channels, data }: Pixels, weights: Weights, first: number): Pixels {
-  const height = weights.starts.length;
-  const sums = new Int32Array(width * channels);
-  const out = new Uint8ClampedArray(sums.length * height);
-  for (let y = 0, at = 0; y < height; y++) {
-    sumRows(sums, half, data, first, weights, y);
-    for (let i = 0; i < sums.length; i++, at++) out[at] = (sums[i] ?? 0) >> fractionBits;
-  }
-  return { width, height, channels, data: new Uint8Array(out.buffer) };
 }

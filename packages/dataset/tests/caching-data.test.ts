@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -186,6 +186,27 @@ test('a list gives images from anywhere, captions as they are, relative to the w
   expect(a).toMatchObject({ key: 'one/a.png', caption: ' a ', batchKey: [64, 64, 64, 64] });
   expect(b).toMatchObject({ caption: '', batchKey: [64, 64, 64, 64, 64, 64] });
   expect(b?.textCache).toBe(join(folder, 'c', 'b_qie_te.safetensors'));
+});
+
+test('any folder name and all extensions are found, in lower or upper case but not in both', async () => {
+  const place = 'i/data [1] * é 猫'.replace('*', process.platform === 'win32' ? '+' : '*');
+  const found = ['a.png', 'b.jpg', 'c.jpeg', 'd.webp', 'e.avif', 'f.PNG', 'g.JPG', 'h.JPEG', 'i.WEBP', 'j.AVIF'];
+  for (const name of [...found, 'x.Png', 'y.jpG', 'z.gif']) {
+    await text(`${place}/${name.slice(0, -extname(name).length)}.txt`, ` ${name}\r\n`);
+    const file = await sharp({ create: { width: 64, height: 48, channels: 3, background: 'red' } })
+      .toFormat(extname(name).slice(1).toLowerCase() as 'png')
+      .toBuffer();
+    await text(`${place}/${name}`, file);
+  }
+  const data = await open(
+    `[[datasets]]\nimage_directory = '${place}'\nresolution = [64, 48]\ncaption_extension = ".txt"\ncache_directory = 'c [2]'`,
+  );
+  const items = (await pictures(data)).flat();
+  expect(items.map(({ caption }) => caption)).toEqual(found);
+  for (const { targetPixels } of items) expect(targetPixels[0]?.data[0]).toBeGreaterThan(245);
+  expect(data.failures).toEqual([]);
+  await text('c [2]/old_0064x0048_wan.safetensors', '');
+  expect(names(await data.datasets[0]?.staleCaches('latents'))).toEqual(['old_0064x0048_wan.safetensors']);
 });
 
 describe('images that cannot be used are left out and listed', () => {

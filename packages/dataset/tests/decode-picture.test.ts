@@ -46,6 +46,13 @@ describe('PNG', () => {
     expect([...data]).toEqual(expected.flatMap((value) => [value, value, value]));
   });
 
+  test('stored interlaced is the same picture', async () => {
+    const image = await rgb(21, 13);
+    const interlaced = await image.clone().png({ progressive: true }).toBuffer();
+    expect(interlaced[28]).toBe(1);
+    expect((await decodePicture(interlaced)).data).toEqual(new Uint8Array(noise(21 * 13 * 3)));
+  });
+
   test('with grey and alpha keeps alpha only at 16 bits, as Pillow reads it', async () => {
     const grey = noise(pixels * 2);
     const eight = await decodePng({ depth: 8, colourType: 4, rows: grey });
@@ -94,6 +101,22 @@ describe('JPEG', () => {
     expect([...data.subarray(45, 48)]).toEqual([155, 82, 0]);
   });
 
+  test('ignores its profile', async () => {
+    const jpeg = await rgb(16, 8).jpeg().toBuffer();
+    const { icc } = await sharp(await rgb(2, 2).withIccProfile('p3').png().toBuffer()).metadata();
+    if (!icc) throw new Error('no profile');
+    const segment = Buffer.concat([
+      Buffer.from([0xff, 0xe2, 0, 0]),
+      Buffer.from('ICC_PROFILE\0\x01\x01', 'latin1'),
+      icc,
+    ]);
+    segment.writeUInt16BE(segment.length - 2, 2);
+    const profiled = Buffer.concat([jpeg.subarray(0, 2), segment, jpeg.subarray(2)]);
+    const { data } = await decodePicture(jpeg);
+    expect((await decodePicture(profiled)).data).toEqual(data);
+    expect(new Uint8Array(await sharp(profiled).raw().toBuffer())).not.toEqual(data); // it would change something
+  });
+
   test('in grey becomes RGB', async () => {
     const grey = await rgb(16, 8).greyscale().jpeg().toBuffer();
     const { channels, data } = await decodePicture(grey);
@@ -119,6 +142,14 @@ test.each([3, 4] as const)('WebP with %i channels is kept', async (channels) => 
   const image = sharp(data, { raw: { width: 6, height: 4, channels } });
   const webp = await image.webp({ lossless: true, exact: true }).toBuffer();
   expect(await decodePicture(webp)).toMatchObject({ width: 6, height: 4, channels, data });
+});
+
+test('WebP with several frames gives the first', async () => {
+  const data = noise(6 * 8 * 3);
+  const frames = sharp(data, { raw: { width: 6, height: 8, channels: 3, pageHeight: 4 } });
+  const webp = await frames.webp({ lossless: true, delay: [50, 50] }).toBuffer();
+  expect((await sharp(webp).metadata()).pages).toBe(2);
+  expect(await decodePicture(webp)).toMatchObject({ width: 6, height: 4, data: data.slice(0, 6 * 4 * 3) });
 });
 
 test.each([3, 4] as const)('AVIF with %i channels is kept', async (channels) => {

@@ -2,16 +2,15 @@
 export interface Weights {
   /** First sample of each result. */
   readonly starts: Int32Array;
-  /** A multiple of 3; samples that do not count have the weight 0. */
   readonly taps: number;
-  /** `[results, taps]`, whole numbers, so that sums are exact. */
+  /** `[results, taps]`, whole numbers, so that sums are exact; samples that do not count have the weight 0. */
   readonly values: Int32Array;
 }
 
 /**
  * Lays out the weights of `count` results among `length` samples.
  *
- * @param taps most samples of a result
+ * @param taps most samples of a result, at most `length`
  * @param of first sample of a result, and the weights from it on
  */
 export function createWeights(
@@ -20,16 +19,27 @@ export function createWeights(
   taps: number,
   of: (index: number) => { readonly begin: number; readonly weights: readonly number[] },
 ): Weights {
-  const padded = Math.ceil(taps / 3) * 3;
   const starts = new Int32Array(count);
-  const values = new Int32Array(count * padded);
+  const values = new Int32Array(count * taps);
   for (let i = 0; i < count; i++) {
     const { begin, weights } = of(i);
-    const start = Math.max(0, Math.min(begin, length - padded)); // stays inside where the side is long enough
+    const start = Math.max(0, Math.min(begin, length - taps)); // stays inside
     starts[i] = start;
-    values.set(weights, i * padded + begin - start);
+    values.set(weights, i * taps + begin - start);
   }
-  return { starts, taps: padded, values };
+  return { starts, taps, values };
+}
+
+/**
+ * The same with a number of taps that is a multiple of `multiple`. Results stay inside the `length` samples where there are
+ * as many; else the taps beyond the end have the weight 0.
+ */
+export function padWeights({ starts, taps, values }: Weights, multiple: number, length: number): Weights {
+  const padded = Math.ceil(taps / multiple) * multiple;
+  return createWeights(Math.max(length, padded), starts.length, padded, (index) => ({
+    begin: starts[index] ?? 0,
+    weights: [...values.subarray(index * taps, (index + 1) * taps)],
+  }));
 }
 
 /**
