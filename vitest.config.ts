@@ -12,6 +12,10 @@ export default defineConfig({
     setupFiles: ['./tests/all-close.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
+    // Tests that run side by side start processes of their own.
+    maxConcurrency: 2,
+    // Whole runs, also in hooks, on machines that do something else too.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
   },
 });

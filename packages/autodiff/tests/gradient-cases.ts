@@ -2,7 +2,10 @@ import type { Operand, Shape, Value } from '@musubi/onnx-graph';
 
 import * as o from '@musubi/onnx-graph';
 
-/** One input of a case: its shape (numbers, or symbols bound by `lengths`) and the range of its random values. */
+import { createRandom } from '../../onnx-graph/tests/interpreter/index.ts';
+import { broadcastingShapes } from './random-shapes.ts';
+
+/** One input of a case: its shape (numbers, or symbols bound by {@link drawLengths}) and the range of its random values. */
 export interface CaseInput {
   readonly shape: Shape;
   readonly from?: number;
@@ -18,8 +21,11 @@ export interface GradientCase {
   readonly build: (...inputs: Value[]) => readonly Value[];
 }
 
-/** Lengths of the symbols that cases use. */
-export const lengths: Readonly<Record<string, number>> = { B: 2, S: 3 };
+/** Lengths of the symbols that cases use. Some cases slice two elements off an axis of length S. */
+export const drawLengths = (random: () => number): Readonly<Record<string, number>> => ({
+  B: 1 + Math.floor(4 * random()),
+  S: 2 + Math.floor(4 * random()),
+});
 
 const unary = (op: string, from = -2, to = 2): GradientCase[] =>
   ([['B', 4], [3]] as Shape[]).map((shape) => ({
@@ -44,10 +50,17 @@ const pairs: readonly (readonly [Shape, Shape])[] = [
   [[], [3]],
 ];
 
+/** Shapes of several operands that broadcast together, drawn once: the cases have their shapes as names. */
+const drawn = (operands: number, seed: number): readonly (readonly Shape[])[] => {
+  const random = createRandom(seed);
+  return Array.from({ length: 8 }, () => broadcastingShapes(random, operands));
+};
+const namesOf = (shapes: readonly Shape[]): string => shapes.map((shape) => `[${shape.join(', ')}]`).join(' and ');
+
 const binary = (op: string, from = -2, to = 2): GradientCase[] =>
-  pairs.map(([a, b]) => ({
+  [...pairs, ...(drawn(2, 1) as typeof pairs)].map(([a, b]) => ({
     op,
-    name: `[${a.join(', ')}] and [${b.join(', ')}]`,
+    name: namesOf([a, b]),
     inputs: [
       { shape: a, from, to },
       { shape: b, from, to },
@@ -98,6 +111,17 @@ export const gradientCases: readonly GradientCase[] = [
     (c, a, b) => [o.where(o.greater(need(c), 0), need(a), need(b))],
   ),
 
+  ...drawn(3, 3).map((shapes) =>
+    one('Where', namesOf(shapes), shapes, (c, a, b) => [o.where(o.greater(need(c), 0), need(a), need(b))]),
+  ),
+
+  ...drawn(2, 2).map(([a = [], b = []]) => {
+    const shapes = [
+      [...a, 'S', 4],
+      [...b, 4, 'B'],
+    ];
+    return one('MatMul', namesOf(shapes), shapes, (x, y) => [o.matmul(need(x), need(y))]);
+  }),
   one(
     'MatMul',
     'matrices',

@@ -8,7 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { global, text as pickledText, reduce } from '../../safetensors/tests/make-pickle.ts';
 import { pthOf } from '../../safetensors/tests/make-pth.ts';
 import { readAdapter, rewriteTensors } from '../../trainer/tests/run-folder.ts';
-import { type Finished, type Interruption, runProgram } from './run-program.ts';
+import { type Finished, type ProgramOptions, runProgram } from './run-program.ts';
 
 interface Fault {
   readonly name: string;
@@ -41,7 +41,7 @@ const faults: readonly Fault[] = [
     name: 'a checkpoint that was cut off',
     change: (folder) => truncate(join(folder, 'dit.safetensors'), 300_000),
     code: 1,
-    says: ['dit = "dit.safetensors"', /has 300000 bytes, .* are missing/, 'download or copy it again'],
+    says: [/dit = "dit.safetensors": the file has 300000 bytes, .* are missing/, 'download or copy it again'],
   },
   {
     name: 'a PyTorch file that was cut off',
@@ -214,7 +214,6 @@ const recordedRun = fileURLToPath(new URL('../../../golden/runs/wan_t2v', import
 const folders: string[] = [];
 afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
 
-// Two at a time: each is a process of its own.
 describe.concurrent('training', { timeout: 120_000 }, () => {
   test.each(faults)('refuses $name', async ({ change, options = sizes, code, says, left = [] }) => {
     const folder = await makeFolder();
@@ -235,7 +234,9 @@ describe.concurrent('training', { timeout: 120_000 }, () => {
   test.runIf(process.platform !== 'win32')('ends after its step at the first Ctrl-C', async () => {
     const folder = await makeFolder();
     const options = [...eachBatch, '--max_train_steps', '1000000'];
-    const { code, stdout, stderr } = await train(folder, options, [{ after: 'epoch 1/' }]);
+    const { code, stdout, stderr } = await train(folder, options, {
+      interruptions: [{ after: 'epoch 1/' }],
+    });
     const [, file, steps] = /^Interrupted; saved (.*) after (\d+) steps?\.\n$/.exec(stdout) ?? [];
     expect(stderr).toContain('Stopping after this step, then saving.');
     expect(code).toBe(130);
@@ -255,21 +256,28 @@ describe.concurrent('training', { timeout: 120_000 }, () => {
       dataset.replaceAll('[[datasets]]', '[[datasets]]\nnum_repeats = 1000').replace(/num_repeats = 2\n/g, ''),
     );
     const options = [...sizes, '--gradient_accumulation_steps', '100000'];
-    const twice = [{ after: 'epoch 1/' }, { after: 'Stopping after this step' }];
-    const { signal, stdout, endedAfterMs } = await train(folder, options, twice);
+    const interruptions = [{ after: 'epoch 1/' }, { after: 'Stopping after this step' }];
+    const { signal, stdout, endedAfterMs } = await train(folder, options, { interruptions });
     expect(signal).toBe('SIGINT');
     expect(stdout).toBe('');
     expect(endedAfterMs).toBeLessThan(2000);
     expect(await listOutput(folder)).toEqual([log]);
+  });
+
+  test('goes on when nobody reads what it prints any more', async () => {
+    const folder = await makeFolder();
+    const { code } = await train(folder, sizes, { deafAfter: 'epoch 1/' });
+    expect(code).toBe(0);
+    expect(await listOutput(folder)).toEqual(['my_lora-step00000010.safetensors', log, 'my_lora.safetensors']);
   });
 });
 
 const train = (
   folder: string,
   options: readonly string[],
-  interruptions: readonly Interruption[] = [],
+  watch: Pick<ProgramOptions, 'interruptions' | 'deafAfter'> = {},
 ): Promise<Finished> =>
-  runProgram('../src/bin.ts', ['train', '--config_file', 'config.toml', ...options], { cwd: folder, interruptions });
+  runProgram('../src/bin.ts', ['train', '--config_file', 'config.toml', ...options], { cwd: folder, ...watch });
 
 async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'musubi-fault-'));

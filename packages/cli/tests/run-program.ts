@@ -20,27 +20,16 @@ export interface ProgramOptions {
   readonly cwd?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly interruptions?: readonly Interruption[];
+  /** Stop reading what the program prints once this text stands on standard error. */
+  readonly deafAfter?: string;
 }
 
 /** Resolved here: the program runs in other folders. */
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
-/** Runs a TypeScript file beside this one as a process of its own, two at a time, and waits for its end. */
-export async function runProgram(
-  file: string,
-  args: readonly string[],
-  options: ProgramOptions = {},
-): Promise<Finished> {
-  const leave = await enter();
-  try {
-    return await start(file, args, options);
-  } finally {
-    leave();
-  }
-}
-
-function start(file: string, args: readonly string[], options: ProgramOptions): Promise<Finished> {
-  const { cwd, environment = {}, interruptions = [] } = options;
+/** Runs a TypeScript file beside this one as a process of its own and waits for its end. */
+export function runProgram(file: string, args: readonly string[], options: ProgramOptions = {}): Promise<Finished> {
+  const { cwd, environment = {}, interruptions = [], deafAfter } = options;
   const path = fileURLToPath(new URL(file, import.meta.url));
   const child = spawn(process.execPath, ['--import', tsx, '--conditions=@musubi/source', path, ...args], {
     cwd,
@@ -56,6 +45,10 @@ function start(file: string, args: readonly string[], options: ProgramOptions): 
       interruptedAt = performance.now();
       child.kill('SIGINT');
     }
+    if (deafAfter !== undefined && stderr.includes(deafAfter)) {
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
@@ -63,18 +56,4 @@ function start(file: string, args: readonly string[], options: ProgramOptions): 
       resolve({ code, signal, stdout, stderr, endedAfterMs: performance.now() - interruptedAt }),
     );
   });
-}
-
-const atOnce = 2;
-let running = 0;
-const waiting: (() => void)[] = [];
-
-async function enter(): Promise<() => void> {
-  if (running < atOnce) running++;
-  else await new Promise<void>((resolve) => waiting.push(resolve));
-  return () => {
-    const next = waiting.shift();
-    if (next) next();
-    else running--;
-  };
 }

@@ -1,3 +1,5 @@
+import { keepCallersLines } from './internal/callers-lines.ts';
+
 /** Stable codes of {@link GraphError}. */
 export type GraphErrorCode =
   | 'SHAPE_MISMATCH'
@@ -12,7 +14,10 @@ export type GraphErrorCode =
   | 'UNSUPPORTED_LAYOUT'
   | 'INVALID_MODEL';
 
-/** A mistake in a graph: found while building it, on the line that made it, or while decoding a model. */
+/**
+ * A mistake in a graph: found while building it, on the line that made it, or while decoding a model. Its stack starts at
+ * that line, not inside this package.
+ */
 export class GraphError extends Error {
   override readonly name = 'GraphError';
   readonly code: GraphErrorCode;
@@ -25,5 +30,6 @@ export class GraphError extends Error {
     this.code = code;
     this.at = at;
     this.remedy = remedy;
+    keepCallersLines(this, GraphError);
   }
 }

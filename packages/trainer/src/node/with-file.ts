@@ -10,7 +10,8 @@ export async function withFile<T>(option: string, path: string, open: () => Prom
     if (!(cause instanceof Error) || !('remedy' in cause) || typeof cause.remedy !== 'string') throw cause;
     const { message, remedy } = cause;
     const found = message.endsWith(remedy) ? message.slice(0, -remedy.length).replace(/ $/, '') : message;
-    const told = found.startsWith(`${path}: `) ? found.slice(path.length + 2) : found;
+    const named = [path, resolve(path)].find((name) => found.startsWith(`${name}: `));
+    const told = named === undefined ? found : found.slice(named.length + 2);
     throw new TrainerError(
       'FILE_UNUSABLE',
       `${option} = "${path}": ${told}`,
