@@ -2,6 +2,7 @@ import {
   commandTable,
   optionGroups,
   optionsOf,
+  plainDefault,
   type CommandSpec,
   type OptionGroup,
   type OptionSpec,
@@ -16,7 +17,9 @@ export function programHelp(version: string): string {
     'Usage: musubi COMMAND [OPTIONS]',
     '',
     'Commands',
-    ...commands.map(({ name, script, help }) => row(name, `${help} ${script} and ${script}.py are other names of it.`)),
+    ...commands.map(({ name, script, help }) =>
+      row(name, name === script ? help : `${help} ${script} and ${script}.py are other names of it.`),
+    ),
     '',
     'musubi COMMAND --help lists the options of a command. musubi --version shows the version.',
     '',
@@ -30,11 +33,13 @@ export function commandHelp(command: CommandSpec): string {
   const groups = Object.entries(optionGroups).flatMap(([group, title]) =>
     groupHelp(title, group as OptionGroup, working),
   );
+  const positional = options.filter(({ isPositional }) => isPositional).map((option) => usage(option));
+  const hasFile = options.some(({ name }) => name === 'config_file');
   return [
-    `Usage: musubi ${command.name} --config_file FILE [OPTIONS]`,
+    ['Usage: musubi', command.name, ...positional, ...(hasFile ? ['--config_file FILE'] : []), '[OPTIONS]'].join(' '),
     '',
     command.help,
-    'Every option may stand in the TOML file or on the command line, which wins.',
+    ...(hasFile ? ['Every option may stand in the TOML file or on the command line, which wins.'] : []),
     '',
     ...groups,
     ...nameList('Accepted for compatibility, without effect on the result', options, 'accepted'),
@@ -52,7 +57,8 @@ function groupHelp(title: string, group: OptionGroup, options: readonly OptionSp
   return rows.length === 0 ? [] : [title, ...rows, ''];
 }
 
-function usage({ name, type, nargs, choices }: OptionSpec): string {
+function usage({ name, type, nargs, choices, isPositional }: OptionSpec): string {
+  if (isPositional) return `${name.toUpperCase()} …`;
   if (type === 'bool') return `--${name}`;
   const value = choices ? 'NAME' : { string: 'TEXT', path: 'FILE', int: 'N', float: 'NUMBER', int_or_float: 'N' }[type];
   return `--${name} ${nargs === '*' ? `[${value} …]` : value}`;
@@ -60,11 +66,13 @@ function usage({ name, type, nargs, choices }: OptionSpec): string {
 
 function description({ help, choices, refusedChoices, default: initial }: OptionSpec): string {
   const known = choices?.filter((choice) => refusedChoices?.[choice] === undefined);
-  const shown = typeof initial === 'object' && initial !== null ? initial.float : initial;
+  const shown = plainDefault(initial);
   return [
     help,
     known ? ` One of ${known.join(', ')}.` : '',
-    shown === null || shown === false || shown === '' ? '' : ` Default: ${showDefault(shown)}.`,
+    shown === null || shown === false || shown === '' || typeof shown === 'object'
+      ? ''
+      : ` Default: ${showDefault(shown)}.`,
   ].join('');
 }
 
@@ -83,6 +91,7 @@ function row(left: string, text: string): string {
 
 function nameList(title: string, options: readonly OptionSpec[], state: OptionSpec['support']['state']): string[] {
   const names = options.filter(({ support }) => support.state === state).map(({ name }) => name);
+  if (names.length === 0) return [];
   return [title, ...wrap(names.join(', '), width - 2).map((line) => `  ${line}`), ''];
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { findCommand, resolveOptions } from '@musubi/config';
+import { findCommand, resolveCommand } from '@musubi/config';
 
 import { processContext, type CliContext } from './context.ts';
 import { commandHelp, programHelp } from './help.ts';
@@ -36,9 +36,22 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     context.stdout.write(commandHelp(command));
     return 0;
   }
-  const { config, answers } = await resolveOptions({ command: word, argv: rest, readText: context.readText });
-  const { train } = await import('./train-command.ts');
-  return await train(config, answers, context);
+  const found = await resolveCommand({ command: word, argv: rest, readText: context.readText });
+  if (found.task === 'train') {
+    const { train } = await import('./train-command.ts');
+    return await train(found.config, found.answers, context);
+  }
+  for (const answer of found.answers) context.stderr.write(`note: ${answer}\n`);
+  switch (found.task) {
+    case 'average loras':
+      return await (await import('./lora-commands.ts')).averageLoras(found.config, context);
+    case 'merge loras':
+      return await (await import('./lora-commands.ts')).mergeLoras(found.config, context);
+    case 'convert lora':
+      return await (await import('./lora-commands.ts')).convertLora(found.config, context);
+    default:
+      throw new Error(`internal: the command line has no ${found.task}`);
+  }
 }
 
 function isHelp(token: string | undefined): boolean {
