@@ -7,7 +7,7 @@ import { listenForInterruption } from './interruption.ts';
 import type { ExitCode } from './report-error.ts';
 import type { CacheHooks, CachingOutcome } from './trainer.ts';
 
-type CachingCommand = Exclude<ResolvedCommand, { readonly task: 'train' }>;
+type CachingCommand = Extract<ResolvedCommand, { readonly task: 'cache latents' | 'cache text' }>;
 
 /** Makes caches with progress on standard error and Ctrl-C as an orderly end. Items left out make the exit code 1. */
 export async function makeCaches(command: CachingCommand, context: CliContext): Promise<ExitCode> {

@@ -13,6 +13,10 @@ test('the program lists its commands', () => {
       cache_latents                   Encode pictures for training, with --architecture wan.
       cache_text_encoder_outputs      Encode captions for training, with --architecture wan.
       train                           Train a LoRA for Wan 2.1 or 2.2 text-to-video.
+      lora_post_hoc_ema               Average adapters that one run has saved.
+      merge_lora                      Merge adapters into a checkpoint.
+      convert_lora                    Convert an adapter to the layout of ComfyUI and Diffusers, or
+                                      back.
 
     The original's scripts are other names of them: wan_cache_latents, wan_cache_text_encoder_outputs,
     wan_train_network.
@@ -28,7 +32,9 @@ test('a command lists its options in groups', () => {
 
 test.each(commandTable)('every option of $name stands in its help, in lines of at most 100 columns', (command) => {
   const text = commandHelp(command);
-  const missing = optionsOf(command).filter(({ name }) => !new RegExp(`\\b${name}\\b`).test(text));
+  const missing = optionsOf(command).filter(
+    ({ name, isPositional }) => !new RegExp(isPositional ? name.toUpperCase() : `\\b${name}\\b`).test(text),
+  );
   expect(missing).toEqual([]);
   expect(text.split('\n').filter((line) => line.length > 100)).toEqual([]);
 });

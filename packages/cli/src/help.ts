@@ -2,6 +2,7 @@ import {
   commandTable,
   optionGroups,
   optionsOf,
+  plainDefault,
   type CommandSpec,
   type OptionGroup,
   type OptionSpec,
@@ -19,7 +20,10 @@ export function programHelp(version: string): string {
     ...commands.map(({ name, help }) => row(name, help)),
     '',
     ...wrap(
-      `The original's scripts are other names of them: ${commands.map(({ script }) => script).join(', ')}.`,
+      `The original's scripts are other names of them: ${commands
+        .filter(({ name, script }) => name !== script)
+        .map(({ script }) => script)
+        .join(', ')}.`,
       width,
     ),
     'musubi COMMAND --help lists the options of a command. musubi --version shows the version.',
@@ -34,8 +38,13 @@ export function commandHelp(command: CommandSpec): string {
   const groups = Object.entries(optionGroups).flatMap(([group, title]) =>
     groupHelp(title, group as OptionGroup, working),
   );
+  const positional = options.filter(({ isPositional }) => isPositional).map((option) => usage(option));
+  const hasFile = options.some(({ name }) => name === 'config_file');
   return [
-    ...intros[command.task](command),
+    ['Usage: musubi', command.name, ...positional, ...required(command, hasFile)].join(' '),
+    '',
+    command.help,
+    ...(hasFile ? ['Every option may stand in the TOML file or on the command line, which wins.'] : []),
     '',
     ...groups,
     ...nameList('Accepted for compatibility, without effect on the result', options, 'accepted'),
@@ -43,24 +52,12 @@ export function commandHelp(command: CommandSpec): string {
   ].join('\n');
 }
 
-const intros: Readonly<Record<CommandSpec['task'], (command: CommandSpec) => string[]>> = {
-  train: ({ name, help }) => [
-    `Usage: musubi ${name} --config_file FILE [OPTIONS]`,
-    '',
-    help,
-    'Every option may stand in the TOML file or on the command line, which wins.',
-  ],
-  'cache latents': ({ name, help }) => [
-    `Usage: musubi ${name} --architecture wan --dataset_config FILE --vae FILE …`,
-    '',
-    help,
-  ],
-  'cache text': ({ name, help }) => [
-    `Usage: musubi ${name} --architecture wan --dataset_config FILE --t5 FILE …`,
-    '',
-    help,
-  ],
-};
+/** What has to stand behind a command. */
+function required({ task }: CommandSpec, hasFile: boolean): string[] {
+  if (task === 'cache latents') return ['--architecture wan --dataset_config FILE --vae FILE …'];
+  if (task === 'cache text') return ['--architecture wan --dataset_config FILE --t5 FILE …'];
+  return [...(hasFile ? ['--config_file FILE'] : []), '[OPTIONS]'];
+}
 
 const width = 100;
 const indent = 34;
@@ -72,7 +69,8 @@ function groupHelp(title: string, group: OptionGroup, options: readonly OptionSp
   return rows.length === 0 ? [] : [title, ...rows, ''];
 }
 
-function usage({ name, type, nargs, choices }: OptionSpec): string {
+function usage({ name, type, nargs, choices, isPositional }: OptionSpec): string {
+  if (isPositional) return `${name.toUpperCase()} …`;
   if (type === 'bool') return `--${name}`;
   const value = choices ? 'NAME' : { string: 'TEXT', path: 'FILE', int: 'N', float: 'NUMBER', int_or_float: 'N' }[type];
   return `--${name} ${nargs === '*' ? `[${value} …]` : value}`;
@@ -80,11 +78,13 @@ function usage({ name, type, nargs, choices }: OptionSpec): string {
 
 function description({ help, choices, refusedChoices, default: initial }: OptionSpec): string {
   const known = choices?.filter((choice) => refusedChoices?.[choice] === undefined);
-  const shown = typeof initial === 'object' && initial !== null ? initial.float : initial;
+  const shown = plainDefault(initial);
   return [
     help,
     known ? ` One of ${known.join(', ')}.` : '',
-    shown === null || shown === false || shown === '' ? '' : ` Default: ${showDefault(shown)}.`,
+    shown === null || shown === false || shown === '' || typeof shown === 'object'
+      ? ''
+      : ` Default: ${showDefault(shown)}.`,
   ].join('');
 }
 
@@ -103,6 +103,7 @@ function row(left: string, text: string): string {
 
 function nameList(title: string, options: readonly OptionSpec[], state: OptionSpec['support']['state']): string[] {
   const names = options.filter(({ support }) => support.state === state).map(({ name }) => name);
+  if (names.length === 0) return [];
   return [title, ...wrap(names.join(', '), width - 2).map((line) => `  ${line}`), ''];
 }
 

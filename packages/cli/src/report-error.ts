@@ -75,6 +75,9 @@ const configurationErrors: Readonly<Record<string, 'all' | readonly string[]>> =
     'RANK_MISMATCH',
     'ALPHA_MISMATCH',
     'METADATA_RESOLUTION',
+    'AVERAGE_OPTION',
+    'MULTIPLIER_INVALID',
+    'OUTPUT_IS_INPUT',
   ],
   DatasetError: [
     'UNSUPPORTED_CONFIG_FORMAT',

@@ -36,13 +36,24 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     context.stdout.write(commandHelp(command));
     return 0;
   }
-  const resolved = await resolveCommand({ command: word, argv: rest, readText: context.readText });
-  if (resolved.task === 'train') {
-    const { train } = await import('./train-command.ts');
-    return train(resolved.config, resolved.answers, context);
+  const found = await resolveCommand({ command: word, argv: rest, readText: context.readText });
+  switch (found.task) {
+    case 'train':
+      return (await import('./train-command.ts')).train(found.config, found.answers, context);
+    case 'cache latents':
+    case 'cache text':
+      return (await import('./cache-command.ts')).makeCaches(found, context);
   }
-  const { makeCaches } = await import('./cache-command.ts');
-  return makeCaches(resolved, context);
+  for (const answer of found.answers) context.stderr.write(`note: ${answer}\n`);
+  const lora = await import('./lora-commands.ts');
+  switch (found.task) {
+    case 'average loras':
+      return lora.averageLoras(found.config, context);
+    case 'merge loras':
+      return lora.mergeLoras(found.config, context);
+    case 'convert lora':
+      return lora.convertLora(found.config, context);
+  }
 }
 
 function isHelp(token: string | undefined): boolean {

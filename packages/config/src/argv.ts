@@ -21,13 +21,19 @@ export function parseArguments(
   argv: readonly string[],
   unknownOption: (written: string) => ConfigProblem,
 ): { arguments: Argument[]; problems: ConfigProblem[] } {
-  const byName = new Map(specs.map((spec) => [spec.name, spec]));
+  const byName = new Map(specs.filter(({ isPositional }) => !isPositional).map((spec) => [spec.name, spec]));
+  const positional = specs.find(({ isPositional }) => isPositional);
+  const standing: string[] = [];
   const found: Argument[] = [];
   const problems: ConfigProblem[] = [];
   let position = 0;
 
   while (position < argv.length) {
     const token = argv[position++] ?? '';
+    if (!isOption(token) && positional) {
+      standing.push(token);
+      continue;
+    }
     if (!isOption(token)) {
       problems.push({
         code: 'ARGUMENT_SYNTAX',
@@ -43,7 +49,13 @@ export function parseArguments(
     const spec = token.startsWith('--') ? byName.get(name) : undefined;
     const texts: string[] = [];
     const most =
-      attached !== undefined ? 0 : spec === undefined || spec.nargs === '*' ? Infinity : spec.type === 'bool' ? 0 : 1;
+      attached !== undefined
+        ? 0
+        : spec === undefined || spec.nargs !== undefined
+          ? Infinity
+          : spec.type === 'bool'
+            ? 0
+            : 1;
     while (texts.length < most && position < argv.length && !isOption(argv[position] ?? '')) {
       texts.push(argv[position++] ?? '');
     }
@@ -68,6 +80,7 @@ export function parseArguments(
       found.push({ spec, texts: attached === undefined ? texts : [attached] });
     }
   }
+  if (positional && standing.length > 0) found.push({ spec: positional, texts: standing });
   return { arguments: found, problems };
 }
 

@@ -9,7 +9,7 @@ export interface CommandSpec {
   /** Name of the original's script, whose options it has. */
   readonly script: string;
   /** What it does, and so what its configuration is. */
-  readonly task: 'train' | 'cache latents' | 'cache text';
+  readonly task: 'train' | 'cache latents' | 'cache text' | 'average loras' | 'merge loras' | 'convert lora';
   /** One sentence. */
   readonly help: string;
   readonly support: OptionSupport;
@@ -37,6 +37,27 @@ export const commandTable: readonly CommandSpec[] = [
     script: 'wan_train_network',
     task: 'train',
     help: 'Train a LoRA for Wan 2.1 or 2.2 text-to-video.',
+    support: works,
+  },
+  {
+    name: 'lora_post_hoc_ema',
+    script: 'lora_post_hoc_ema',
+    task: 'average loras',
+    help: 'Average adapters that one run has saved.',
+    support: works,
+  },
+  {
+    name: 'merge_lora',
+    script: 'merge_lora',
+    task: 'merge loras',
+    help: 'Merge adapters into a checkpoint.',
+    support: works,
+  },
+  {
+    name: 'convert_lora',
+    script: 'convert_lora',
+    task: 'convert lora',
+    help: 'Convert an adapter to the layout of ComfyUI and Diffusers, or back.',
     support: works,
   },
   ...[

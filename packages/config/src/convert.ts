@@ -23,7 +23,7 @@ export function convertText(spec: OptionSpec, text: string): Converted {
 
 /** Reads a value of a configuration file; lists stay lists, whole numbers stay whole. */
 export function convertFileValue(spec: OptionSpec, value: FileValue): Converted {
-  if (spec.nargs !== '*') return convertFileScalar(spec, value);
+  if (spec.nargs === undefined) return convertFileScalar(spec, value);
   if (!Array.isArray(value))
     return { expected: `a list, e.g. ${spec.name} = [${spec.type === 'float' ? '1.0' : '"…"'}]` };
   const items: PythonValue[] = [];
@@ -37,7 +37,7 @@ export function convertFileValue(spec: OptionSpec, value: FileValue): Converted 
 
 /** How the user probably meant to write a value of the wrong type in a configuration file. */
 export function suggestFileValue({ type, nargs }: OptionSpec, value: FileValue): string | undefined {
-  if (nargs === '*') return typeof value === 'string' ? `[${JSON.stringify(value)}]` : undefined;
+  if (nargs !== undefined) return typeof value === 'string' ? `[${JSON.stringify(value)}]` : undefined;
   if (type === 'int' && typeof value === 'number' && Number.isInteger(value)) return String(value);
   if (type === 'int' && typeof value === 'string' && textToValue(type, value)) return value.trim();
   if (type === 'bool' && typeof value === 'string' && /^(?:true|false)$/i.test(value)) return value.toLowerCase();

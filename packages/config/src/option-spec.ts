@@ -26,9 +26,13 @@ export const optionGroups = {
   memory: 'Memory and speed',
   distributed: 'Distributed training',
   upload: 'Upload',
+  files: 'Files',
+  averaging: 'Average',
 } as const;
 
 export type OptionGroup = keyof typeof optionGroups;
+
+export type OptionDefault = null | boolean | string | number | { readonly float: number } | readonly number[];
 
 /** One option of the command line and of the configuration file. */
 export interface OptionSpec {
@@ -36,12 +40,14 @@ export interface OptionSpec {
   readonly name: string;
   readonly type: OptionType;
   /** The value when nobody sets it, as the original program has it; a float default is written `{ float: 1 }`. */
-  readonly default: null | boolean | string | number | { readonly float: number };
+  readonly default: OptionDefault;
   readonly choices?: readonly string[];
   /** Choices that are known but not part of this release, with the reason. */
   readonly refusedChoices?: Readonly<Record<string, string>>;
-  /** `*`: any number of values on the command line, a list in the file. */
-  readonly nargs?: '*';
+  /** `*`: any number of values on the command line, a list in the file; `+`: at least one. */
+  readonly nargs?: '*' | '+';
+  /** Stands on the command line without its name; one a command. */
+  readonly isPositional?: true;
   /** Never shown in messages. */
   readonly isSecret?: true;
   /** Smallest and largest value; `above` excludes its bound. */
@@ -58,3 +64,8 @@ export const works = { state: 'works' } as const;
 export const accepted = (answer: string, unless?: readonly (string | number)[]): OptionSupport =>
   unless === undefined ? { state: 'accepted', answer } : { state: 'accepted', answer, unless };
 export const refused = (reason: string): OptionSupport => ({ state: 'refused', reason });
+
+/** A default as plain JavaScript. */
+export function plainDefault(initial: OptionDefault): null | boolean | string | number | readonly number[] {
+  return typeof initial === 'object' && initial !== null && 'float' in initial ? initial.float : initial;
+}

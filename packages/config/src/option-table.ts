@@ -1,5 +1,6 @@
 import type { OptionSpec } from './option-spec.ts';
 import { cachingOptions } from './options/caching.ts';
+import { loraToolOptions } from './options/lora-tools.ts';
 import { machineOptions } from './options/machine.ts';
 import { modelOptions } from './options/model.ts';
 import { networkOptions } from './options/network.ts';
@@ -16,4 +17,5 @@ export const optionTable: readonly OptionSpec[] = [
   ...machineOptions,
   ...otherModelOptions,
   ...cachingOptions,
+  ...loraToolOptions,
 ];

@@ -71,7 +71,7 @@ export async function readOptions(
     const written = texts.join(' ');
     const origin: Origin = { source: 'command line' };
     if (spec.type === 'bool') set(spec, { value: bool(true) }, origin, '');
-    else if (spec.nargs !== '*') set(spec, convertText(spec, written), origin, written);
+    else if (spec.nargs === undefined) set(spec, convertText(spec, written), origin, written);
     else set(spec, convertList(spec, texts), origin, written);
   }
   const configOption = options.get('config_file');
@@ -139,7 +139,9 @@ function defaultOf(spec: OptionSpec): ReadOption {
           ? string(value)
           : typeof value === 'number'
             ? int(value)
-            : float(value.float);
+            : 'float' in value
+              ? float(value.float)
+              : list(value.map(float));
   return { spec, value: python, origin: { source: 'default' }, written: '' };
 }
 

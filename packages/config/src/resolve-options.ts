@@ -6,6 +6,9 @@ import { asWritten, placeOf, type Origin } from './origin.ts';
 import { toPlain } from './python-value.ts';
 import { readOptions, type OptionsRead, type ReadOption, type ReadText } from './read-options.ts';
 import { toCacheLatentsConfig, toCacheTextConfig } from './to-cache-config.ts';
+import type { AverageLorasConfig, ConvertLoraConfig, MergeLorasConfig } from './lora-config.ts';
+import { plainDefault } from './option-spec.ts';
+import { toAverageConfig, toConvertConfig, toMergeConfig } from './to-lora-config.ts';
 import { toTrainConfig } from './to-train-config.ts';
 import type { TrainConfig } from './train-config.ts';
 
@@ -37,7 +40,10 @@ export interface ResolvedOptions extends Resolved {
 export type ResolvedCommand =
   | ResolvedOptions
   | (Resolved & { readonly task: 'cache latents'; readonly config: CacheLatentsConfig })
-  | (Resolved & { readonly task: 'cache text'; readonly config: CacheTextConfig });
+  | (Resolved & { readonly task: 'cache text'; readonly config: CacheTextConfig })
+  | (Resolved & { readonly task: 'average loras'; readonly config: AverageLorasConfig })
+  | (Resolved & { readonly task: 'merge loras'; readonly config: MergeLorasConfig })
+  | (Resolved & { readonly task: 'convert lora'; readonly config: ConvertLoraConfig });
 
 /**
  * Reads command line and configuration file of a command and checks them.
@@ -59,6 +65,18 @@ export async function resolveCommand(request: ResolveRequest): Promise<ResolvedC
     case 'cache text': {
       const { config, problems } = toCacheTextConfig(read, command, request.command);
       return { task: 'cache text', config, ...resolved(command, read, problems) };
+    }
+    case 'average loras': {
+      const { config, problems } = toAverageConfig(read);
+      return { task: 'average loras', config, ...resolved(command, read, problems) };
+    }
+    case 'merge loras': {
+      const { config, problems } = toMergeConfig(read);
+      return { task: 'merge loras', config, ...resolved(command, read, problems) };
+    }
+    case 'convert lora': {
+      const { config, problems } = toConvertConfig(read);
+      return { task: 'convert lora', config, ...resolved(command, read, problems) };
     }
   }
 }
@@ -156,7 +174,6 @@ function answersOf(options: readonly ReadOption[]): string[] {
 }
 
 function isChanged({ spec, value }: Pick<ReadOption, 'spec' | 'value'>): boolean {
-  const initial = typeof spec.default === 'object' && spec.default !== null ? spec.default.float : spec.default;
   const plain = toPlain(value);
-  return plain !== initial && !(Array.isArray(plain) && plain.length === 0);
+  return plain !== plainDefault(spec.default) && !(Array.isArray(plain) && plain.length === 0);
 }

@@ -19,7 +19,14 @@ export type LoraErrorCode =
   | 'METADATA_RESOLUTION'
   | 'METADATA_INCOMPLETE'
   | 'SHA256_UNAVAILABLE'
-  | 'TARGET_NOT_FOUND';
+  | 'TARGET_NOT_FOUND'
+  | 'KEY_UNKNOWN'
+  | 'NOT_THE_SAME_ADAPTER'
+  | 'AVERAGE_OPTION'
+  | 'MULTIPLIER_INVALID'
+  | 'BASE_QUANTIZED'
+  | 'OUTPUT_IS_INPUT'
+  | 'FILE_MISSING';
 
 export interface LoraErrorFacts {
   /** name of the adapted module, e.g. `lora_unet_blocks_0_self_attn_q` */

@@ -4,15 +4,31 @@ export type { TargetModule, TargetRules, UserPatterns } from './targets.ts';
 export { compilePattern } from './pattern.ts';
 export { createLora } from './create.ts';
 export type { CreateLoraOptions, UniformGenerator } from './create.ts';
-export { loraParameters } from './adapter.ts';
-export type { LoraAdapter, LoraModule, LoraParameter } from './adapter.ts';
-export { readLora } from './read.ts';
+export { factorsOf, loraParameters } from './adapter.ts';
+export type {
+  Adapter,
+  AdapterKind,
+  AdapterModule,
+  Factor,
+  LoraAdapter,
+  LoraModule,
+  LoraParameter,
+  ProductModule,
+} from './adapter.ts';
+export { readAdapter, readLora } from './read.ts';
 export { loadWeights } from './load-weights.ts';
 export type { LoadedWeights } from './load-weights.ts';
 export { loraFile } from './lora-file.ts';
 export type { LoraFile } from './lora-file.ts';
 export { loraTensors, savePrecision } from './tensors.ts';
 export type { LoraDtype } from './tensors.ts';
+export { convertLora } from './convert.ts';
+export type { ConvertedLora, ConvertOptions } from './convert.ts';
+export { modulePath } from './module-path.ts';
+export { createMerger, mergeLora } from './merge.ts';
+export type { LoraMerger, MergedAdapter, MergedModel, MergedWeight, MergeOptions } from './merge.ts';
+export { emaBetas, gammaOfSigmaRel, postHocEma } from './post-hoc-ema.ts';
+export type { AveragedLora, PostHocEmaOptions } from './post-hoc-ema.ts';
 export { hashTensors } from './hashes.ts';
 export type { HashedTensors } from './hashes.ts';
 export { RECORDED_OPTIONS, trainingMetadata } from './training-metadata.ts';

@@ -1,5 +1,5 @@
 import type { TensorToWrite } from '@musubi/safetensors';
-import type { LoraAdapter } from './adapter.ts';
+import type { Adapter } from './adapter.ts';
 import { hashTensors } from './hashes.ts';
 import { loraTensors } from './tensors.ts';
 import type { LoraDtype } from './tensors.ts';
@@ -19,7 +19,7 @@ export interface LoraFile {
  * @throws {LoraError} `SHA256_UNAVAILABLE`
  */
 export async function loraFile(
-  adapter: LoraAdapter,
+  adapter: Adapter,
   {
     dtype = 'F32',
     metadata = {},

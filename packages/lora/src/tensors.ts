@@ -1,6 +1,7 @@
 import { fromFloat32 } from '@musubi/safetensors';
 import type { TensorToWrite } from '@musubi/safetensors';
-import type { LoraAdapter } from './adapter.ts';
+import { factorsOf } from './adapter.ts';
+import type { Adapter } from './adapter.ts';
 import { LoraError } from './errors.ts';
 
 /** What `--save_precision` allows. */
@@ -23,19 +24,18 @@ export function savePrecision(text: string | null = null): LoraDtype {
   });
 }
 
-/** The tensors of an adapter file: `lora_down.weight`, `lora_up.weight` and the scalar `alpha` of each module, all in `dtype`. */
-export function loraTensors(adapter: LoraAdapter, dtype: LoraDtype = 'F32'): TensorToWrite[] {
-  return adapter.modules.flatMap(({ name, rank, alpha, inFeatures, outFeatures, down, up }) => {
+/** The tensors of an adapter file: the matrices and the scalar `alpha` of each module, all in `dtype`. */
+export function loraTensors(adapter: Adapter, dtype: LoraDtype = 'F32'): TensorToWrite[] {
+  return adapter.modules.flatMap((module) => {
     const tensor = (part: string, shape: readonly number[], values: Float32Array): TensorToWrite => ({
-      name: `${name}.${part}`,
+      name: `${module.name}.${part}`,
       dtype,
       shape,
       data: async () => fromFloat32(values, dtype),
     });
     return [
-      tensor('lora_down.weight', [rank, inFeatures], down),
-      tensor('lora_up.weight', [outFeatures, rank], up),
-      tensor('alpha', [], Float32Array.of(alpha)),
+      ...factorsOf(module).map(({ part, shape, data }) => tensor(part, shape, data)),
+      tensor('alpha', [], Float32Array.of(module.alpha)),
     ];
   });
 }

@@ -1,7 +1,7 @@
 import { fromSafetensors } from '@musubi/onnx-graph';
 import type { ParameterSource } from '@musubi/onnx-graph';
 import type { TensorStore } from '@musubi/safetensors';
-import { canonicalKey } from '../read.ts';
+import { canonicalKey } from '../keys.ts';
 
 /**
  * The weights of an adapter file where they lie, for a frozen adapter: nothing of it passes through JavaScript.

@@ -1,0 +1,38 @@
+import type { AverageLorasConfig, ConvertLoraConfig, MergeLorasConfig } from '@musubi/config';
+import { averageLoraFiles, convertLoraFile, mergeLoraFiles } from '@musubi/lora/node';
+
+import type { CliContext } from './context.ts';
+import type { ExitCode } from './report-error.ts';
+
+type Output = Pick<CliContext, 'stdout' | 'stderr'>;
+
+/** `lora_post_hoc_ema` */
+export async function averageLoras(config: AverageLorasConfig, context: Output): Promise<ExitCode> {
+  const { outputFile: output, ...options } = config;
+  await averageLoraFiles({ ...options, output, logger: lines(context) });
+  return done(context, `Saved ${output}, the average of ${config.paths.length} files.`);
+}
+
+/** `merge_lora` */
+export async function mergeLoras(
+  { dit, loras, saveMergedModel }: MergeLorasConfig,
+  context: Output,
+): Promise<ExitCode> {
+  const count = await mergeLoraFiles({ base: dit, adapters: loras, output: saveMergedModel, logger: lines(context) });
+  return done(context, `Saved ${saveMergedModel}, ${count} of its weights changed by ${loras.length} adapters.`);
+}
+
+/** `convert_lora` */
+export async function convertLora(config: ConvertLoraConfig, context: Output): Promise<ExitCode> {
+  const count = await convertLoraFile({ ...config, logger: lines(context) });
+  return done(context, `Saved ${config.output} with ${count} tensors.`);
+}
+
+function lines({ stderr }: Output): (line: string) => void {
+  return (line) => void stderr.write(`${line}\n`);
+}
+
+function done({ stdout }: Output, line: string): ExitCode {
+  stdout.write(`${line}\n`);
+  return 0;
+}
