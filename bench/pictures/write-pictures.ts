@@ -8,6 +8,7 @@ import { TorchGenerator } from '../../packages/random/src/index.ts';
 
 const aspects = [4 / 3, 3 / 2, 16 / 9, 1, 2 / 3, 3 / 4];
 const formats = ['jpeg', 'png', 'webp'] as const;
+const options = { jpeg: { quality: 90 }, png: { compressionLevel: 6 }, webp: { quality: 85, effort: 0 } };
 const extension = { jpeg: 'jpg', png: 'png', webp: 'webp' };
 
 /** A picture of the bench, and its size. */
@@ -34,7 +35,7 @@ export async function writePictures(folder: string, count: number, megapixels: n
       const grain = await enlarged(index + count, 3, width, height);
       for (let i = 0; i < shapes.length; i++) shapes[i] = ((shapes[i] ?? 0) * 7 + (grain[i] ?? 0)) >> 3;
       const image = sharp(shapes, { raw: { width, height, channels: 3 } });
-      await image.toFormat(format, format === 'webp' ? { quality: 85, effort: 0 } : { quality: 90 }).toFile(file);
+      await image.toFormat(format, options[format]).toFile(file);
       await writeFile(join(folder, `${name}.txt`), `picture ${name}`);
       return { file, width, height };
     });

@@ -25,4 +25,5 @@ export {
   type OpenedGraph,
 } from './autoencoder.ts';
 export { wanVae } from './wan-vae/index.ts';
+export { encodeFirstFrame } from './wan-vae/first-frame.ts';
 export type { WanVaeConfig, WanVaeLevel } from './wan-vae/config.ts';

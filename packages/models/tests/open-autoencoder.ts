@@ -18,6 +18,8 @@ export interface OpenedAutoencoder {
   opened(): number;
   /** Labels of all sessions made. */
   readonly labels: readonly string[];
+  /** Bytes that went into each run. */
+  readonly feedBytes: readonly number[];
 }
 
 export async function openAutoencoder(checkpoint: string): Promise<OpenedAutoencoder> {
@@ -26,6 +28,7 @@ export async function openAutoencoder(checkpoint: string): Promise<OpenedAutoenc
   await store.close();
   const weights = source((file) => basename(file));
   const labels: string[] = [];
+  const feedBytes: number[] = [];
   let opened = 0;
 
   async function open(graph: Graph, label: string): Promise<OpenedGraph> {
@@ -34,7 +37,10 @@ export async function openAutoencoder(checkpoint: string): Promise<OpenedAutoenc
     const session = await InferenceSession.create(model, sessionOptions(dirname(checkpoint)));
     opened++;
     return {
-      run: async (feeds) => toHost(await session.run(toTensors(feeds))),
+      async run(feeds) {
+        feedBytes.push(Object.values(feeds).reduce((sum, { data }) => sum + data.byteLength, 0));
+        return toHost(await session.run(toTensors(feeds)));
+      },
       async release() {
         opened--;
         await session.release();
@@ -44,6 +50,7 @@ export async function openAutoencoder(checkpoint: string): Promise<OpenedAutoenc
   return {
     config,
     labels,
+    feedBytes,
     encoder: () => wanVae.createEncoder(weights, config, open),
     decoder: () => wanVae.createDecoder(weights, config, open),
     opened: () => opened,

@@ -5,6 +5,7 @@ import type { Case } from './operator-cases.ts';
 import {
   Graph,
   cast,
+  conv,
   createParams,
   encodeModel,
   fuseProducts,
@@ -16,7 +17,9 @@ import {
   mul,
   nodesNeeded,
   rewriteGraph,
+  slice,
   softmax,
+  squeeze,
   tanh,
   transpose,
 } from '../src/index.ts';
@@ -156,6 +159,25 @@ describe('gateWeights', () => {
     const gated = gateWeights(fuseProducts(graph));
     expect(operatorsOf(gated).filter((op) => ['Transpose', 'MatMul', 'FusedMatMul'].includes(op))).toEqual(['MatMul']);
     expect(gated.nodes.at(-1)?.inputs[1]?.producer?.inputs[0]?.producer?.op).toBe('Reshape');
+  });
+
+  test.each(['bfloat16', 'float32'] as const)('cuts a slice of a %s kernel after what it is folded with', (dtype) => {
+    const graph = new Graph('example');
+    const bytes = dtype === 'float32' ? 4 : 2;
+    const w = graph.external('w', dtype, [2, 3, 3, 1], { location: 'a', offset: 0, length: 18 * bytes });
+    const x = tanh(graph.input('x', 'float32', ['B', 3, 5]));
+    graph.output('y', conv(x, squeeze(cast(slice(w, 2, 2), 'float32'), 3)));
+    const gated = gateWeights(graph);
+
+    const operators = operatorsOf(gated);
+    expect(operators.filter((op) => op === 'Slice')).toHaveLength(2); // one is the gate's
+    expect(operators.indexOf('Tanh')).toBeLessThan(operators.indexOf('Slice'));
+    expect(gated.nodes.find((n) => n.inputs.includes(gated.find('w') ?? null))?.op).toBe('Reshape');
+
+    const random = createRandom(2);
+    const [feeds, kernel] = [{ x: randomTensor(random, [2, 3, 5]) }, randomTensor(random, [2, 3, 3, 1])];
+    const options = { external: () => kernel };
+    expect(interpret(gated, feeds, options)).toEqual(interpret(graph, feeds, options));
   });
 
   test('leaves products of float32 weights as they are', () => {

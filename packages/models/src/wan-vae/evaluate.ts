@@ -7,13 +7,16 @@ import { ModelError } from '../errors.ts';
 import { compression } from './config.ts';
 import { framesOf, putFrames, zeroTensor } from './frames.ts';
 import { wanVaeDecoder, wanVaeEncoder } from './model.ts';
-import { createChunkSessions } from './sessions.ts';
+import { type ChunkModel, createChunkSessions } from './sessions.ts';
 
 /** Runs on the first frame alone, then on groups of four. */
 export function createWanVaeEncoder(weights: ParameterSource, config: WanVaeConfig, open: OpenGraph): ImageEncoder {
-  const build = (p: Parameters<typeof wanVaeEncoder>[0], chunk: Parameters<typeof wanVaeEncoder>[2]) =>
-    wanVaeEncoder(p, config, chunk);
-  const sessions = createChunkSessions({ label: 'vae encoder', input: 'pixels', build }, weights, open);
+  const model: ChunkModel = {
+    label: 'vae encoder',
+    input: 'pixels',
+    build: (p, chunk) => wanVaeEncoder(p, config, chunk),
+  };
+  const sessions = createChunkSessions(model, weights, open);
   return {
     async encode(pixels) {
       const [B, F, H, W] = sizesOf(pixels, 'pixels', 3, compression.sides);
@@ -35,9 +38,12 @@ export function createWanVaeEncoder(weights: ParameterSource, config: WanVaeConf
 
 /** Runs on one latent frame at a time. */
 export function createWanVaeDecoder(weights: ParameterSource, config: WanVaeConfig, open: OpenGraph): ImageDecoder {
-  const build = (p: Parameters<typeof wanVaeDecoder>[0], chunk: Parameters<typeof wanVaeDecoder>[2]) =>
-    wanVaeDecoder(p, config, chunk);
-  const sessions = createChunkSessions({ label: 'vae decoder', input: 'latents', build }, weights, open);
+  const model: ChunkModel = {
+    label: 'vae decoder',
+    input: 'latents',
+    build: (p, chunk) => wanVaeDecoder(p, config, chunk),
+  };
+  const sessions = createChunkSessions(model, weights, open);
   return {
     async decode(latents) {
       const [B, count, h, w] = sizesOf(latents, 'latents', config.latentChannels, 1);

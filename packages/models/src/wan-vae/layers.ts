@@ -3,7 +3,6 @@ import type { Params, Value } from '@musubi/onnx-graph';
 import {
   add,
   cast,
-  chunk,
   concat,
   conv,
   div,
@@ -16,6 +15,7 @@ import {
   silu,
   slice,
   softmax,
+  split,
   squeeze,
   transpose,
   unsqueeze,
@@ -73,7 +73,7 @@ function norm(p: Params, x: Value): Value {
 export function attentionBlock(p: Params, x: Value): Value {
   const C = channelsOf(x);
   const positions = reshape(norm(p.at('norm'), squeeze(x, 2)), [C, 'h*w']);
-  const [q, k, v] = chunk(part(p, 'to_qkv', product, positions, 3 * C), 3, 0); // [C, h·w]
+  const [q = x, k = x, v = x] = split(part(p, 'to_qkv', product, positions, 3 * C), [C, C, C], 0); // [C, h·w]
   const scores = matmul(mT(mul(q, 1 / Math.sqrt(C))), k); // [h·w, h·w]
   const y = matmul(v, mT(softmax(scores)));
   return add(x, reshape(part(p, 'proj', product, y, C), x.shape));
@@ -103,7 +103,6 @@ function halveFrames(p: Params, x: Value, to: number, chunk: Chunk): Value {
 /** Doubles frames where the part does, then rows and columns; the first frame stays one. */
 export function upsample(p: Params, x: Value, { to, inTime }: Part, chunk: Chunk): Value {
   const y = inTime ? part(p, 'time_conv', doubleFrames, x, chunk) : x;
-  const [, C, T, H, W] = y.shape;
   const larger = upsampleNearest(squeeze(y, 0), 2); // [C, T, 2H, 2W]
   return part(p, 'resample.1', frameConv, unsqueeze(larger, 0), to, { pads: around });
 }

@@ -1,7 +1,7 @@
-import type { Graph, Node, Value } from '../graph.ts';
+import type { Graph, Value } from '../graph.ts';
 
 import { apply, cast, concat, int64s, reshape, slice } from '../ops.ts';
-import { rewriteGraph } from '../rewrite.ts';
+import { type Rewriter, rewriteGraph } from '../rewrite.ts';
 
 /**
  * A value that is `x`, but can only be computed after all of `after`.
@@ -35,24 +35,29 @@ function emptyAfter(value: Value): Value {
   return empty;
 }
 
-const products: ReadonlySet<string> = new Set(['MatMul', 'FusedMatMul', 'Gemm']);
+const products: ReadonlySet<string> = new Set(['MatMul', 'FusedMatMul', 'Gemm', 'Conv']);
+
+/** What a model does to a stored weight before it multiplies by it; these make a copy, those only say it differently. */
+const copies: ReadonlySet<string> = new Set(['Cast', 'Slice']);
+const views: ReadonlySet<string> = new Set(['Squeeze', 'Unsqueeze']);
 
 /**
- * Widens 16-bit weights inside the step, each only when its product is about to run: a `Cast` of a weight in front of a
- * product is gated by the product's other operand. Ungated, all of them would be wide at once.
+ * Widens 16-bit weights, and cuts slices of weights, inside the step, each only when its product is about to run: the
+ * weight in front of a `Cast` or `Slice` in front of a product is gated by the product's other operand. Ungated, all of
+ * them would be there at once.
  */
 export function gateWeights(graph: Graph): Graph {
-  return rewriteGraph(graph, (node, { target, mapAll }) => {
+  return rewriteGraph(graph, (node, rewriter) => {
     if (!products.has(node.op)) return undefined;
     const [left, right] = node.inputs;
-    const weights = [left, right].map((v) => (v ? storedBehindCast(v) : undefined));
-    if (weights.every((w) => w === undefined)) return undefined;
-    const inputs = mapAll(node.inputs);
-    weights.forEach((weight, i) => {
+    const areCopies = [left, right].map((v) => v && isCopyOfStored(v));
+    if (!areCopies.some(Boolean)) return undefined;
+    const inputs = rewriter.mapAll(node.inputs);
+    [left, right].forEach((weight, i) => {
       const other = inputs[1 - i];
-      if (weight && other && !weights[1 - i]) inputs[i] = cast(gate(weightOf(inputs[i], weight), [other]), other.dtype);
+      if (weight && areCopies[i] && other && !areCopies[1 - i]) inputs[i] = copyGated(weight, other, rewriter);
     });
-    return target.node(node.op, inputs, node.attributes, {
+    return rewriter.target.node(node.op, inputs, node.attributes, {
       name: node.name,
       domain: node.domain,
       outputNames: node.outputs.map((v) => v.name),
@@ -60,13 +65,20 @@ export function gateWeights(graph: Graph): Graph {
   }).graph;
 }
 
-function storedBehindCast(value: Value): Value | undefined {
-  const node: Node | null = value.producer;
-  const [stored] = node?.inputs ?? [];
-  return node?.op === 'Cast' && stored?.kind === 'external' ? stored : undefined;
+function isCopyOfStored(value: Value, copied = false): boolean {
+  if (value.kind === 'external') return copied;
+  const { producer } = value;
+  const [from] = producer?.inputs ?? [];
+  if (!producer || !from || !(copies.has(producer.op) || views.has(producer.op))) return false;
+  return isCopyOfStored(from, copied || copies.has(producer.op));
 }
 
-/** The target's copy of the weight: the input of its copied Cast. */
-function weightOf(widened: Value | null | undefined, weight: Value): Value {
-  return widened?.producer?.inputs[0] ?? weight;
+/** The same nodes again in the target, on the gated weight. */
+function copyGated(value: Value, after: Value, rewriter: Rewriter): Value {
+  const { producer } = value;
+  const [from, ...others] = producer?.inputs ?? [];
+  if (!producer || !from) return gate(rewriter.map(value), [after]);
+  const inputs = [copyGated(from, after, rewriter), ...rewriter.mapAll(others)];
+  const [copy] = rewriter.target.node(producer.op, inputs, producer.attributes, { types: producer.outputs });
+  return copy ?? rewriter.map(value);
 }
