@@ -46,7 +46,7 @@ const allowedDependencies = {
   ],
 };
 
-/** Packages whose main entry needs Node.js. All others are bundled for the browser below. */
+/** Packages that need Node.js. Of all others the entries are bundled for the browser below. */
 const nodeOnly = ['cli'];
 
 /** Longest README in lines: two screens. */
@@ -209,13 +209,21 @@ function importedPackages(sources) {
   return names;
 }
 
-/** The main entry bundles for the browser, and our own files in that bundle use no global of Node.js. */
-async function checkBrowser({ name, folder }, say) {
-  const problem = 'src/index.ts does not bundle for the browser (node: imports belong into src/node.ts)';
+/**
+ * All entries but `./node` bundle for the browser, and our own files in these bundles use no global of Node.js.
+ */
+async function checkBrowser({ name, folder, manifest }, say) {
+  for (const { subpath, source } of entriesOf({ manifest })) {
+    if (subpath !== './node') await checkBrowserEntry(name, folder, source.slice('./'.length), say);
+  }
+}
+
+async function checkBrowserEntry(name, folder, source, say) {
+  const problem = `${source} does not bundle for the browser (node: imports belong into src/node.ts)`;
   try {
     const { metafile } = await build({
       absWorkingDir: root,
-      entryPoints: [join(folder, 'src', 'index.ts')],
+      entryPoints: [join(folder, source)],
       bundle: true,
       write: false,
       metafile: true,

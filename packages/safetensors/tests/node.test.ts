@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { encodeSafetensors, serializeSafetensors } from '../src/index.ts';
-import { openSafetensorsFile, writeFileAtomic, writeSafetensorsFile } from '../src/node.ts';
+import { openCheckpointFile, openSafetensorsFile, writeFileAtomic, writeSafetensorsFile } from '../src/node.ts';
 import { f32 } from './make-file.ts';
+import { bytes, global, reduce, text } from './make-pickle.ts';
+import { pthOf } from './make-pth.ts';
 
 let folder = '';
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'musubi-'))));
@@ -128,5 +130,70 @@ describe('openSafetensorsFile', () => {
     expect(store.tensors.get('tail')).toMatchObject({ offset: tail.offset, byteLength: 3 });
     expect(await store.readFloat32('tail')).toEqual(Float32Array.of(1, 0, 1));
     await store.close();
+  });
+});
+
+describe('openCheckpointFile', () => {
+  const put = (name: string, bytes: Uint8Array) => {
+    writeFileSync(join(folder, name), bytes);
+    return join(folder, name);
+  };
+
+  test('goes by the first bytes, not by the name', async () => {
+    const store = await openCheckpointFile(put('a.safetensors', pthOf()));
+    expect(await store.readFloat32('w')).toEqual(Float32Array.of(0, 1, 2, 3, 4, 5));
+    await store.close();
+    const other = await openCheckpointFile(put('a.pth', await encodeSafetensors([tensor('w', 7)])));
+    expect(await other.readFloat32('w')).toEqual(Float32Array.of(7));
+    await other.close();
+  });
+
+  test('takes a safetensors file whose length begins like a zip archive for one', async () => {
+    const length = 0x04034b50;
+    const path = put('a.safetensors', new Uint8Array());
+    const file = await open(path, 'w');
+    const start = new Uint8Array(16).fill(0x20);
+    new DataView(start.buffer).setBigUint64(0, BigInt(length), true);
+    start[8] = 0x7b;
+    await file.write(start, 0, 16, 0);
+    await file.truncate(8 + length); // zeros, which are no JSON
+    await file.close();
+    await expect(openCheckpointFile(path)).rejects.toMatchObject({ code: 'HEADER_NOT_JSON' });
+  });
+
+  test('opens all shards from any of them, and from the index', async () => {
+    await write('m-00001-of-00002.safetensors', tensor('a', 1));
+    await write('m-00002-of-00002.safetensors', tensor('b', 2));
+    const weight_map = { a: 'm-00001-of-00002.safetensors', b: 'm-00002-of-00002.safetensors' };
+    writeFileSync(join(folder, 'm.safetensors.index.json'), JSON.stringify({ weight_map }));
+    for (const name of ['m-00002-of-00002.safetensors', 'm.safetensors.index.json']) {
+      const store = await openCheckpointFile(join(folder, name));
+      expect([...store.tensors.keys()]).toEqual(['a', 'b']);
+      await store.close();
+    }
+  });
+
+  test.each([
+    ['a file that is not there', 'no.pth', 'FILE_NOT_FOUND'],
+    ['a set that is not there', 'no-00001-of-00002.safetensors', 'FILE_NOT_FOUND'],
+    ['an index that is not there', 'no.safetensors.index.json', 'FILE_NOT_FOUND'],
+    ['a folder', '', 'IS_A_FOLDER'],
+  ])('refuses %s', async (_, name, code) => {
+    await expect(openCheckpointFile(join(folder, name))).rejects.toMatchObject({ name: 'SafetensorsError', code });
+  });
+
+  test.each([
+    ['an empty file', new Uint8Array(), 'TRUNCATED'],
+    ['GGUF', bytes('GGUF', new Uint8Array(64)), 'NOT_SAFETENSORS'],
+    ['a PyTorch file that is cut', pthOf().subarray(0, 100), 'ZIP_DAMAGED'],
+    ['a PyTorch file that wants to call', pthOf(reduce(global('os', 'system'), text('id'))), 'PICKLE_REFUSED'],
+  ])('names the file when it is %s', async (_, content, code) => {
+    const path = put('x.pth', content);
+    await expect(openCheckpointFile(path)).rejects.toMatchObject({
+      code,
+      file: path,
+      remedy: expect.stringMatching(/\S/),
+    });
+    rmSync(path); // on Windows only if it is closed
   });
 });
