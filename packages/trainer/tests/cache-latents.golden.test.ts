@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { openSafetensorsFile } from '@musubi/safetensors/node';
@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { goldenPath, hasGolden, isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
 import { type CachingFolder, openCachingFolder } from './caching-folder.ts';
 import { readStore } from './run-folder.ts';
+import { writeAsPth } from './write-pth.ts';
 
 interface VaeCase {
   readonly content: readonly [frames: number, height: number, width: number, channels: number];
@@ -77,6 +78,15 @@ describe.each(pictures)('the recorded %s', (name, recorded) => {
     await readStore(cacheOf(recorded, 'a'), (cache) => {
       expect(cache.tensors.get(key.replace('float32', 'bfloat16'))?.dtype).toBe('BF16');
     });
+  });
+
+  test('is the same, byte by byte, from a .pth with the same tensors', async () => {
+    await writeCase(name, recorded, 'images/a');
+    await at.run('latents', `--dataset_config dataset.toml --vae ${checkpoint}`);
+    const fromSafetensors = await readFile(cacheOf(recorded, 'a'));
+    await writeAsPth(checkpoint, 'vae.pth');
+    await at.run('latents', '--dataset_config dataset.toml --vae vae.pth');
+    expect(Buffer.compare(await readFile(cacheOf(recorded, 'a')), fromSafetensors)).toBe(0);
   });
 
   test('an existing cache is made again, or left with skip_existing', async () => {

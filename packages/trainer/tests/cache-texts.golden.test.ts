@@ -8,6 +8,7 @@ import { goldenPath, hasGolden, isDefaultGolden, readGoldenJson } from '../../..
 import { type CachingFolder, openCachingFolder } from './caching-folder.ts';
 import { captionOf, letterTokenizer } from './letter-tokenizer.ts';
 import { readStore } from './run-folder.ts';
+import { writeAsPth } from './write-pth.ts';
 
 interface CaseFile {
   readonly config: { readonly vocab: number };
@@ -92,6 +93,17 @@ describe.runIf(hasGolden(...folder, 'case.json'))('captions of the recorded ids'
         atol: 1e-5,
       });
     }
+  });
+
+  test('from a .pth with the same tensors are the same, byte by byte', async () => {
+    await at.run('texts', options);
+    const files = () => Promise.all(captions.map((_, i) => readFile(`cache/${names[i]}_wan_te.safetensors`)));
+    const fromSafetensors = await files();
+    await writeAsPth(checkpoint, 't5.pth');
+    await at.run('texts', '--dataset_config dataset.toml --t5 t5.pth --tokenizer tokenizer');
+    expect((await files()).map((file, i) => Buffer.compare(file, fromSafetensors[i] ?? file))).toEqual(
+      captions.map(() => 0),
+    );
   });
 
   test('skip_existing leaves what is there; captions of images that are gone go', async () => {
