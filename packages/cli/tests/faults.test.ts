@@ -145,6 +145,7 @@ const faults: readonly Fault[] = [
     code: 1,
     says: ['output_dir = "config.toml"', 'a file has this name', 'Choose a folder'],
   },
+  ...(process.platform === 'linux' ? [unmakable()] : []),
   {
     name: 'a folder where the result should go',
     change: (folder) => mkdir(join(folder, 'output', 'my_lora.safetensors'), { recursive: true }),
@@ -207,6 +208,16 @@ const faults: readonly Fault[] = [
     left: ['my_lora-step00000001.safetensors', log],
   },
 ];
+
+/** Node's `mkdir` with `recursive` never returns there. */
+function unmakable(): Fault {
+  return {
+    name: 'an output folder in a place that holds none',
+    options: [...sizes, '--output_dir', '/proc/loras/mine'],
+    code: 1,
+    says: ['output_dir = "/proc/loras/mine"', 'this place can hold no folders', 'Choose a folder'],
+  };
+}
 
 /** The repository's own, whatever other golden vectors are tested: the faults are made for its items. */
 const recordedRun = fileURLToPath(new URL('../../../golden/runs/wan_t2v', import.meta.url));

@@ -3,7 +3,7 @@ import type { LoraAdapter } from '@musubi/lora';
 import type { Optimizer } from '@musubi/optimizers';
 
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises';
+import { mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { loraFile, savePrecision } from '@musubi/lora';
@@ -17,6 +17,7 @@ import { lastFile } from '../checkpoint-files.ts';
 import { TrainerError } from '../errors.ts';
 import { adapterMetadata } from '../run-metadata.ts';
 import { fileTroubles } from './file-troubles.ts';
+import { makeFolder } from './make-folder.ts';
 
 export interface AdapterFolderOptions {
   readonly config: TrainConfig;
@@ -66,7 +67,7 @@ export async function makeOutputFolder({ outputDir, outputName }: TrainConfig): 
   const unwritable = (found: string, remedy: string, option: string, cause?: unknown) =>
     new TrainerError('OUTPUT_UNWRITABLE', found, remedy, { option, file: outputDir }, { cause });
   try {
-    await mkdir(outputDir, { recursive: true });
+    await makeFolder(outputDir);
     // Rights alone do not tell: disks can be read-only, and Windows keeps them elsewhere.
     await rmdir(await mkdtemp(join(outputDir, '.musubi-')));
   } catch (cause) {
