@@ -54,6 +54,10 @@ source_fps = 30
     );
   });
 
+  test('knows the only option that begins with what was written', () => {
+    expect(messageOf('[[datasets]]\ncache_dir = "c"')).toContain('Did you mean "cache_directory"?');
+  });
+
   test.each(['general', 'datasets'])('refuses %s of another type', (key) => {
     expect(() => check(`${key} = 1`)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });

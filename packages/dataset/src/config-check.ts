@@ -1,5 +1,6 @@
+import { nearestName } from '@musubi/config';
+
 import { type ConfigIssue, DatasetError, type Warn } from './errors.ts';
-import { nearestName } from './internal/nearest.ts';
 import { type DatasetOption, type OptionKind, type OptionPlace, type OptionValue, optionsOf } from './option-table.ts';
 import { datasetOptions, renamedOptions } from './option-table.ts';
 

@@ -152,6 +152,14 @@ describe('names', () => {
       `[OptimizerError: optimizer_type = "AdmaW" is not an optimizer known here. Did you mean "AdamW"? Known: AdamW, Adam, Adafactor, SGD, RAdam, NAdam, Adagrad, RMSprop, Adamax, schedulefree.AdamWScheduleFree, schedulefree.SGDScheduleFree, schedulefree.RAdamScheduleFree, prodigyopt.Prodigy, lion_pytorch.Lion.]`,
     );
   });
+
+  test.each([
+    ['Prodigy', 'prodigyopt.Prodigy'],
+    ['lion', 'lion_pytorch.Lion'],
+    ['AdamScheduleFree', 'schedulefree.AdamWScheduleFree'],
+  ])('the name behind the dot is enough to be understood: "%s"', (type, nearest) => {
+    expect(() => createOptimizer(type, groupsOf())).toThrow(expect.objectContaining({ nearest }));
+  });
 });
 
 describe('arguments', () => {

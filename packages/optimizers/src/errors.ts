@@ -50,9 +50,13 @@ export function unknownName(
   return new OptimizerError(code, problem, `${hint}Known: ${known.join(', ')}.`, { option, value, nearest });
 }
 
-/** The name with the fewest edits to `value`, or null when none is near. */
+/** The name with the fewest edits to `value`, with or without the module before its dot, or null when none is near. */
 function nearestName(value: string, known: readonly string[]): string | null {
-  const scored = known.map((name) => ({ name, edits: editDistance(value.toLowerCase(), name.toLowerCase()) }));
+  const edits = (name: string) => editDistance(value.toLowerCase(), name.toLowerCase());
+  const scored = known.map((name) => ({
+    name,
+    edits: Math.min(edits(name), edits(name.slice(name.indexOf('.') + 1))),
+  }));
   const best = scored.toSorted((a, b) => a.edits - b.edits)[0];
   return best && best.edits <= Math.max(2, value.length / 2) ? best.name : null;
 }
