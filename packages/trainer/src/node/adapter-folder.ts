@@ -25,11 +25,12 @@ export interface AdapterFolderOptions {
   readonly optimizer: Pick<Optimizer, 'train' | 'eval'>;
   readonly facts: RunFacts;
   readonly onEvent: (event: TrainEvent) => void;
+  readonly logger: (line: string) => void;
 }
 
 /** The folder of `--output_dir`. */
 export function openAdapterFolder(options: AdapterFolderOptions): AdapterFolder & { readonly lastPath: string | null } {
-  const { config, adapter, optimizer, facts, onEvent } = options;
+  const { config, adapter, optimizer, facts, onEvent, logger } = options;
   let lastPath: string | null = null;
   return {
     get lastPath() {
@@ -52,8 +53,14 @@ export function openAdapterFolder(options: AdapterFolderOptions): AdapterFolder 
     async remove(file) {
       const path = join(config.outputDir, file);
       if (!existsSync(path)) return;
-      await rm(path);
-      onEvent({ type: 'removed', path });
+      try {
+        await rm(path);
+        onEvent({ type: 'removed', path });
+      } catch (error) {
+        // On Windows a program that has it open, ComfyUI for instance, is enough. No reason to end a run of hours.
+        const why = error instanceof Error ? error.message : String(error);
+        logger(`${path} could not be removed and stays: ${why}. Delete it when no program uses it.`);
+      }
     },
   };
 }

@@ -114,7 +114,7 @@ async function trainAndSave(
 ): Promise<TrainOutcome> {
   const { adapter, optimizer, plan } = run;
   const totals = { totalSteps: plan.maxTrainSteps, totalEpochs: plan.numEpochs };
-  const folder = openAdapterFolder({ config, adapter, optimizer, facts, onEvent });
+  const folder = openAdapterFolder({ config, adapter, optimizer, facts, onEvent, logger });
   const saving = createSaving(config, plan, folder);
   const hooks: TrainingHooks = {
     signal,
