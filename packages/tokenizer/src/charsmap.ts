@@ -40,6 +40,7 @@ export function parseCharsmap(bytes: Uint8Array): Charsmap {
 }
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** The value of the shortest prefix of `key` in the trie. A unit holds a label, an offset and whether a value follows. */
 function shortestMatch(units: Uint32Array, key: Uint8Array): number | null {
@@ -64,5 +65,5 @@ function offset(unit: number): number {
 
 function textAt(bytes: Uint8Array, position: number): string {
   const end = bytes.indexOf(0, position);
-  return new TextDecoder().decode(bytes.subarray(position, end < 0 ? undefined : end));
+  return decoder.decode(bytes.subarray(position, end < 0 ? undefined : end));
 }

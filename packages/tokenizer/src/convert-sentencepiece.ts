@@ -79,6 +79,6 @@ function endWith(end: string, id: number): object {
 
 function toBase64(bytes: Uint8Array): string {
   let text = '';
-  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(bytes[i]!);
   return btoa(text);
 }

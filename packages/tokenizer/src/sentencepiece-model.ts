@@ -47,6 +47,7 @@ export function parseSentencePieceModel(bytes: Uint8Array): SentencePieceModel {
   );
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const unigram = 1;
 const types = ['normal', 'unknown', 'control', 'user defined', 'unused', 'byte'] as const;
 
@@ -55,7 +56,7 @@ function readPiece(message: Uint8Array): SentencePiece {
   let score = 0;
   let type = 1;
   for (const { number, value } of protobufFields(message)) {
-    if (number === 1) piece = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytesOf(value));
+    if (number === 1) piece = utf8.decode(bytesOf(value));
     if (number === 2) score = floatOf(bytesOf(value));
     if (number === 3) type = numberOf(value);
   }

@@ -18,6 +18,8 @@ describe("ids equal Hugging Face's", () => {
 describe("ids equal SentencePiece's", () => {
   /** Where Hugging Face's library, and so musubi-tuner, differs from SentencePiece. */
   const exceptions = {
+    'a mark behind a character that is replaced: lost': ['½\u0301', '…\u0308'],
+    'equal but for rounding: sums have 64 bits, not 32': ['tsooo'],
     'half-width kana with a separate sound mark, Hangul as letters: not composed': ['ﾈｺ ﾛﾎﾞｯﾄ', 'カﾞ', '각 \u1100'],
     'tokens written out in the text: they are tokens': ['</s>', 'cat</s>', '<unk>', '<extra_id_', '<0x41>'],
   };

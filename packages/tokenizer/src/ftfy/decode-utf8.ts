@@ -29,10 +29,11 @@ function fromCesu8(bytes: ByteString): string {
   return String.fromCodePoint(0x10000 + bits(1, 0x0f, 16) + bits(2, 0x3f, 10) + bits(4, 0x0f, 6) + bits(5, 0x3f, 0));
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 function decodeStrictly(bytes: ByteString): string | null {
   try {
-    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-    return decoder.decode(bytesOf(bytes));
+    return utf8.decode(bytesOf(bytes));
   } catch {
     return null;
   }
