@@ -13,7 +13,6 @@ const gap = 8;
 export async function writePictureGrid(files, target) {
   if (files.length === 0) throw new Error('there are no pictures to show');
   const columns = Math.min(5, files.length);
-  const place = (index) => gap + index * (cell + gap);
   const pictures = await Promise.all(
     files.map(async (file, index) => ({
       input: await sharp(file).resize(cell, cell, { fit: 'contain', background: 'white' }).png().toBuffer(),
@@ -24,4 +23,9 @@ export async function writePictureGrid(files, target) {
   const [width, height] = [place(columns), place(Math.ceil(files.length / columns))];
   const sheet = sharp({ create: { width, height, channels: 3, background: '#c8c8c8' } });
   await sheet.composite(pictures).removeAlpha().png().toFile(target);
+}
+
+/** Where the cell of a column or row starts, in pixels. */
+function place(index) {
+  return gap + index * (cell + gap);
 }

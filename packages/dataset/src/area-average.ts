@@ -26,8 +26,7 @@ export function averageArea(pixels: Pixels, size: Size, part: Box = [0, 0, ...si
 
 /** How much of each of `from` samples the results from `first` on cover, in units of 1/n. */
 function coverage(from: number, n: number, first: number, count: number): Weights {
-  const taps = from % n === 0 ? from / n : Math.min(from, Math.ceil(from / n) + 1);
-  return createWeights(from, count, taps, (i) => {
+  return createWeights(from, count, (i) => {
     const start = (first + i) * from;
     const end = start + from;
     const begin = Math.floor(start / n);

@@ -43,7 +43,7 @@ function lanczosWeights(from: number, to: number, first: number, count: number):
   const step = from / to;
   const scale = Math.max(1, step);
   const support = radius * scale;
-  return createWeights(from, count, Math.min(from, Math.ceil(2 * support)), (i) => {
+  return createWeights(from, count, (i) => {
     const centre = (first + i + 0.5) * step;
     const begin = Math.max(0, Math.floor(centre - support + 0.5));
     const end = Math.min(from, Math.floor(centre + support + 0.5));

@@ -38,6 +38,14 @@ const weights = (length: number, least: number, most: number): fc.Arbitrary<Weig
         .map(([starts, values]) => ({ starts: Int32Array.from(starts), taps, values: Int32Array.from(values) })),
     );
 
+const oneTap = (weight: number): Weights => ({ starts: new Int32Array(1), taps: 1, values: Int32Array.of(weight) });
+
+/** The weight of a sample in a result. */
+function weightOf({ starts, taps, values }: Weights, result: number, sample: number): number | undefined {
+  const k = sample - (starts[result] ?? 0);
+  return k >= 0 && k < taps ? values[result * taps + k] : 0;
+}
+
 describe('the loops in WebAssembly', () => {
   test('are there', () => {
     expect(loadKernels()).not.toBe(null);
@@ -88,13 +96,8 @@ describe('the loops in WebAssembly', () => {
   });
 
   test('leave weights above 16 bits to the plain ones', () => {
-    const weight = (value: number): Weights => ({
-      starts: new Int32Array(1),
-      taps: 1,
-      values: Int32Array.of(value),
-    });
     const pixels: Pixels = { width: 1, height: 1, channels: 1, data: Uint8Array.of(7) };
-    const averaging = { pixels, rows: weight(32768), columns: weight(1), whole: 32768, nudge: 0 };
+    const averaging = { pixels, rows: oneTap(32768), columns: oneTap(1), whole: 32768, nudge: 0 };
     expect(averageFast(averaging)).toBe(null);
     expect([...averagePlain(averaging).data]).toEqual([7]);
   });
@@ -112,13 +115,9 @@ test('padded weights are the same weights', () => {
       ([length, plain, multiple]) => {
         const padded = padWeights(plain, multiple, length);
         expect(padded.taps % multiple).toBe(0);
-        const at = ({ starts, taps, values }: Weights, result: number, sample: number) => {
-          const k = sample - (starts[result] ?? 0);
-          return k >= 0 && k < taps ? values[result * taps + k] : 0;
-        };
         for (let result = 0; result < plain.starts.length; result++) {
           for (let sample = 0; sample < length; sample++) {
-            expect(at(padded, result, sample)).toBe(at(plain, result, sample));
+            expect(weightOf(padded, result, sample)).toBe(weightOf(plain, result, sample));
           }
         }
       },
@@ -127,7 +126,8 @@ test('padded weights are the same weights', () => {
 });
 
 test('created weights stay among the samples', () => {
-  const { starts, values } = createWeights(5, 2, 3, (i) => ({ begin: i === 0 ? 0 : 4, weights: [7] }));
-  expect([...starts]).toEqual([0, 2]);
-  expect([...values]).toEqual([7, 0, 0, 0, 0, 7]);
+  const { starts, taps, values } = createWeights(5, 3, (i) => ({ begin: 2 * i, weights: i === 1 ? [1, 2, 3] : [7] }));
+  expect(taps).toBe(3);
+  expect([...starts]).toEqual([0, 2, 2]);
+  expect([...values]).toEqual([7, 0, 0, 1, 2, 3, 0, 0, 7]);
 });

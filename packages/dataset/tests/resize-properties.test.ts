@@ -162,6 +162,13 @@ describe('Lanczos', () => {
     );
   });
 
+  test('takes a seventh sample where rounding asks for it, in the last result too', () => {
+    const row: Pixels = { width: 59, height: 1, channels: 1, data: Uint8Array.from({ length: 59 }, (_, i) => i * 37) };
+    const whole = resizeLanczos(row, [195, 1]).data;
+    const part = resizeLanczos(row, [195, 1], [0, 0, 98, 1]).data; // 97 is such a one
+    expect(part).toEqual(whole.subarray(0, 98));
+  });
+
   test('treats channels alike', () => {
     fc.assert(
       fc.property(picture, size, (pixels, to) => {

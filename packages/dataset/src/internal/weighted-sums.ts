@@ -7,27 +7,17 @@ export interface Weights {
   readonly values: Int32Array;
 }
 
-/**
- * Lays out the weights of `count` results among `length` samples.
- *
- * @param taps most samples of a result, at most `length`
- * @param of first sample of a result, and the weights from it on
- */
-export function createWeights(
-  length: number,
-  count: number,
-  taps: number,
-  of: (index: number) => { readonly begin: number; readonly weights: readonly number[] },
-): Weights {
-  const starts = new Int32Array(count);
-  const values = new Int32Array(count * taps);
-  for (let i = 0; i < count; i++) {
-    const { begin, weights } = of(i);
-    const start = Math.max(0, Math.min(begin, length - taps)); // stays inside
-    starts[i] = start;
-    values.set(weights, i * taps + begin - start);
-  }
-  return { starts, taps, values };
+/** What one result is made of: its first sample, and the weights from it on. */
+export interface ResultWeights {
+  readonly begin: number;
+  readonly weights: ArrayLike<number>;
+}
+
+/** Lays out the weights of `count` results among `length` samples, with as many taps as the result of most samples needs. */
+export function createWeights(length: number, count: number, of: (index: number) => ResultWeights): Weights {
+  const results = Array.from({ length: count }, (_, index) => of(index));
+  const taps = results.reduce((most, { weights }) => Math.max(most, weights.length), 1);
+  return layOut(results, length, taps);
 }
 
 /**
@@ -35,11 +25,22 @@ export function createWeights(
  * as many; else the taps beyond the end have the weight 0.
  */
 export function padWeights({ starts, taps, values }: Weights, multiple: number, length: number): Weights {
-  const padded = Math.ceil(taps / multiple) * multiple;
-  return createWeights(Math.max(length, padded), starts.length, padded, (index) => ({
-    begin: starts[index] ?? 0,
-    weights: [...values.subarray(index * taps, (index + 1) * taps)],
+  const results = Array.from(starts, (begin, index) => ({
+    begin,
+    weights: values.subarray(index * taps, (index + 1) * taps),
   }));
+  return layOut(results, length, Math.ceil(taps / multiple) * multiple);
+}
+
+function layOut(results: readonly ResultWeights[], length: number, taps: number): Weights {
+  const starts = new Int32Array(results.length);
+  const values = new Int32Array(results.length * taps);
+  for (const [index, { begin, weights }] of results.entries()) {
+    const start = Math.max(0, Math.min(begin, length - taps)); // stays inside
+    starts[index] = start;
+    values.set(weights, index * taps + begin - start);
+  }
+  return { starts, taps, values };
 }
 
 /**

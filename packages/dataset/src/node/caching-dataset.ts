@@ -68,6 +68,9 @@ export interface CachingDatasetParts {
   fail(key: string, file: string, error: DatasetError): void;
 }
 
+// pictures come in order: while a large one is decoded, the threads go on with those behind it
+const picturesAhead = 4;
+
 export function createCachingDataset(parts: CachingDatasetParts): CachingDataset {
   const { config, cacheDirectory, items, pool } = parts;
   const { shortName } = config.architecture;
@@ -92,7 +95,7 @@ export function createCachingDataset(parts: CachingDatasetParts): CachingDataset
     const loaded = readAhead(
       wanted.flatMap((batch) => batch.items),
       prepare,
-      2 * pool.threads,
+      picturesAhead * pool.threads,
     );
     try {
       for (const { key, items: members } of wanted) {
