@@ -38,9 +38,10 @@ const repeated = (code: Code, times: number) => {
 };
 const ofView = (change: Parameters<typeof tensor>[0]) => pthOf(tensor(change));
 
+const level = (depth: number) => bytes(']', 'q', depth, '(', repeated(bytes('h', depth - 1), 10), 'e');
+
 /** Each list holds the one before ten times: 10^30 leaves in a kilobyte. */
 function laughs(end: Code): Code {
-  const level = (depth: number) => bytes(']', 'q', depth, '(', repeated(bytes('h', depth - 1), 10), 'e');
   return bytes(']', 'q', 0, '0', ...Array.from({ length: 30 }, (_, i) => bytes(level(i + 1), '0')), end);
 }
 
@@ -372,7 +373,7 @@ describe.each([
   ['archive', archives],
   ['pickle', pickles],
   ['tensor', tensors],
-] as const)('%s', (_, cases) => {
+] as const)('%s', (_kind, cases) => {
   test.each(cases)('%s is refused', async (_, file, code) => {
     const source = countingSource(file);
     const error = await openPth(source).catch((e: unknown) => e);
