@@ -146,7 +146,8 @@ const archives: readonly (readonly [string, Uint8Array, string])[] = [
     zipped([data, floats, { ...floats, central: { name: 'a/data/0', offset: 0 } }]),
     'ZIP_DAMAGED',
   ],
-  ['an entry inside another', zipped([data, { ...floats, central: { offset: 8 } }]), 'ZIP_DAMAGED'],
+  ['an entry in the middle of another', zipped([data, { ...floats, central: { offset: 8 } }]), 'ZIP_DAMAGED'],
+  ['an entry with all of another inside', overlapping(), 'ZIP_DAMAGED'],
   ['an entry outside the file', zipped([data, { ...floats, central: { offset: 1e6 } }]), 'ZIP_DAMAGED'],
   ['an entry in the directory', zipped([data, { ...floats, central: { offset: 260 } }]), 'ZIP_DAMAGED'],
   ['more entries than there are', zipped([data, floats], { end: { count: 3 } }), 'ZIP_DAMAGED'],
@@ -184,6 +185,14 @@ const archives: readonly (readonly [string, Uint8Array, string])[] = [
     'SIZE_MISMATCH',
   ],
 ];
+
+/** The header and data of one entry are the data of another: each byte read twice, as bombs of overlapping entries do. */
+function overlapping(): Uint8Array {
+  const whole = makeZip([floats]);
+  const inner = whole.subarray(0, 30 + floats.name.length + floats.data.length);
+  const offset = 30 + data.name.length + data.data.length + 30 + 'a/x'.length;
+  return zipped([data, { name: 'a/x', data: inner }, { ...floats, central: { offset } }]);
+}
 
 /** Eight bytes that belong to nobody between the entries and their directory, whose offset stays. */
 function withHole(file: Uint8Array): Uint8Array {
