@@ -99,6 +99,8 @@ async function run(path: string, pass: (graph: Graph) => Graph): Promise<Float32
   return results['y']?.data as Float32Array;
 }
 
+const strided = (store: TensorStore) => Array.from(store.tensors.values()).filter((info) => info.strides);
+
 describe('a .pth file and a .safetensors file with the same tensors', () => {
   test('have the same values', async () => {
     const [a, b] = [await open(pth), await open(safetensors)];
@@ -111,7 +113,6 @@ describe('a .pth file and a .safetensors file with the same tensors', () => {
   });
 
   test('differ in how they lie', async () => {
-    const strided = (store: TensorStore) => Array.from(store.tensors.values()).filter((info) => info.strides);
     expect(strided(await open(pth)).map((info) => info.name)).toEqual([
       'embed.weight',
       'up.weight',

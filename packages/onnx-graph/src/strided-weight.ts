@@ -39,7 +39,10 @@ export function weightInFile(graph: Graph, name: string, weight: StoredParameter
   const { axes } = layout;
   const isDense = axes.every(({ size, stride }, i) => size * stride === (axes[i - 1]?.stride ?? layout.span));
   const stored = graph.external(`${name}.stored`, dtype, isDense ? layout.sizes : [layout.span], external);
-  return { stored, view: (value, viewName) => view(isDense ? value : cutGaps(value, layout), layout, shape, viewName) };
+  return {
+    stored,
+    view: (value, viewName) => inOrder(isDense ? value : cutGaps(value, layout), layout, shape, viewName),
+  };
 }
 
 /** The weight as float32, under its own name. */
@@ -106,7 +109,7 @@ function cutGaps(flat: Value, { axes, sizes, span }: Layout): Value {
 }
 
 /** The sizes of the file with its axes repeated and in the order of the weight. */
-function view(x: Value, { order, sizes }: Layout, shape: readonly number[], name?: string): Value {
+function inOrder(x: Value, { order, sizes }: Layout, shape: readonly number[], name?: string): Value {
   const repeated = order.reduce((y, axis, i) => (shape[axis] === sizes[i] ? y : repeat(y, i, shape[axis] ?? 1)), x);
   const perm = order.map((_, axis) => order.indexOf(axis));
   const options: NodeOptions = name === undefined ? {} : { outputNames: [name] };

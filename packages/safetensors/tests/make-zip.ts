@@ -66,9 +66,9 @@ export function makeZip(files: readonly FileToZip[], shape: ZipShape = {}): Uint
   const size = end.size ?? directory.length;
   const offset = end.offset ?? at;
   const end64 = [
-    u32(0x06064b50),
-    ...[u64(44), u16(45), u16(45), u32(0), u32(0), u64(count), u64(count), u64(size), u64(offset)],
-    ...[u32(0x07064b50), u32(0), u64(at + directory.length), u32(1)],
+    bytes(u32(0x06064b50), u64(44), u16(45), u16(45), u32(0), u32(0)),
+    bytes(u64(count), u64(count), u64(size), u64(offset)),
+    bytes(u32(0x07064b50), u32(0), u64(at + directory.length), u32(1)),
   ];
   const short = zip64
     ? [u16(0xffff), u16(0xffff), u32(wide), u32(wide)]
@@ -87,8 +87,8 @@ function localHeader(
   const sizes = zip64 ? [u32(wide), u32(wide)] : [u32(packed), u32(size)];
   return bytes(
     u32(0x04034b50),
-    ...[u16(20), u16(flags), u16(method), u32(0), u32(0), ...sizes],
-    ...[u16(raw.length), u16(fields.length + extra.length), raw, fields, extra],
+    bytes(u16(20), u16(flags), u16(method), u32(0), u32(0), ...sizes),
+    bytes(u16(raw.length), u16(fields.length + extra.length), raw, fields, extra),
   );
 }
 
@@ -98,7 +98,7 @@ function centralHeader({ name, flags, method, size, packed, offset }: EntryField
   const places = zip64 ? [u32(wide), u32(wide)] : [u32(packed), u32(size)];
   return bytes(
     u32(0x02014b50),
-    ...[u16(20), u16(20), u16(flags), u16(method), u32(0), u32(0), ...places],
-    ...[u16(raw.length), u16(fields.length), u16(0), u16(0), u16(0), u32(0), u32(zip64 ? wide : offset), raw, fields],
+    bytes(u16(20), u16(20), u16(flags), u16(method), u32(0), u32(0), ...places),
+    bytes(u16(raw.length), u16(fields.length), u16(0), u16(0), u16(0), u32(0), u32(zip64 ? wide : offset), raw, fields),
   );
 }

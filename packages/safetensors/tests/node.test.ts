@@ -133,12 +133,12 @@ describe('openSafetensorsFile', () => {
   });
 });
 
-describe('openCheckpointFile', () => {
-  const put = (name: string, bytes: Uint8Array) => {
-    writeFileSync(join(folder, name), bytes);
-    return join(folder, name);
-  };
+const put = (name: string, content: Uint8Array) => {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+};
 
+describe('openCheckpointFile', () => {
   test('goes by the first bytes, not by the name', async () => {
     const store = await openCheckpointFile(put('a.safetensors', pthOf()));
     expect(await store.readFloat32('w')).toEqual(Float32Array.of(0, 1, 2, 3, 4, 5));

@@ -90,9 +90,10 @@ test.each(Object.entries(expected.refused))('%s is refused', async (name, code) 
   });
 });
 
+const message = async (name: string) =>
+  (await openCheckpointFile(path(name)).catch((e: Error) => e.message)).toString().replace(path(name), name);
+
 test('messages say what was found and what to do', async () => {
-  const message = async (name: string) =>
-    (await openCheckpointFile(path(name)).catch((e: Error) => e.message)).toString().replace(path(name), name);
   const names = [
     'old-format.pth',
     'whole-module.pth',

@@ -38,9 +38,10 @@ const repeated = (code: Code, times: number) => {
 };
 const ofView = (change: Parameters<typeof tensor>[0]) => pthOf(tensor(change));
 
+const level = (depth: number) => bytes(']', 'q', depth, '(', repeated(bytes('h', depth - 1), 10), 'e');
+
 /** Each list holds the one before ten times: 10^30 leaves in a kilobyte. */
 function laughs(end: Code): Code {
-  const level = (depth: number) => bytes(']', 'q', depth, '(', repeated(bytes('h', depth - 1), 10), 'e');
   return bytes(']', 'q', 0, '0', ...Array.from({ length: 30 }, (_, i) => bytes(level(i + 1), '0')), end);
 }
 
@@ -145,7 +146,8 @@ const archives: readonly (readonly [string, Uint8Array, string])[] = [
     zipped([data, floats, { ...floats, central: { name: 'a/data/0', offset: 0 } }]),
     'ZIP_DAMAGED',
   ],
-  ['an entry inside another', zipped([data, { ...floats, central: { offset: 8 } }]), 'ZIP_DAMAGED'],
+  ['an entry in the middle of another', zipped([data, { ...floats, central: { offset: 8 } }]), 'ZIP_DAMAGED'],
+  ['an entry with all of another inside', overlapping(), 'ZIP_DAMAGED'],
   ['an entry outside the file', zipped([data, { ...floats, central: { offset: 1e6 } }]), 'ZIP_DAMAGED'],
   ['an entry in the directory', zipped([data, { ...floats, central: { offset: 260 } }]), 'ZIP_DAMAGED'],
   ['more entries than there are', zipped([data, floats], { end: { count: 3 } }), 'ZIP_DAMAGED'],
@@ -183,6 +185,14 @@ const archives: readonly (readonly [string, Uint8Array, string])[] = [
     'SIZE_MISMATCH',
   ],
 ];
+
+/** The header and data of one entry are the data of another: each byte read twice, as bombs of overlapping entries do. */
+function overlapping(): Uint8Array {
+  const whole = makeZip([floats]);
+  const inner = whole.subarray(0, 30 + floats.name.length + floats.data.length);
+  const offset = 30 + data.name.length + data.data.length + 30 + 'a/x'.length;
+  return zipped([data, { name: 'a/x', data: inner }, { ...floats, central: { offset } }]);
+}
 
 /** Eight bytes that belong to nobody between the entries and their directory, whose offset stays. */
 function withHole(file: Uint8Array): Uint8Array {
@@ -372,7 +382,7 @@ describe.each([
   ['archive', archives],
   ['pickle', pickles],
   ['tensor', tensors],
-] as const)('%s', (_, cases) => {
+] as const)('%s', (_kind, cases) => {
   test.each(cases)('%s is refused', async (_, file, code) => {
     const source = countingSource(file);
     const error = await openPth(source).catch((e: unknown) => e);

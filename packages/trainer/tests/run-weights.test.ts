@@ -108,12 +108,12 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
     });
 
     test('of PyTorch are the same, also as network_weights', async () => {
-      await writePth(lora, 'lora.pth', (name) => name.includes('lora_up'));
+      await writePth(lora, 'lora.pth', (key) => key.includes('lora_up'));
       expect(await losses('--base_weights lora.pth')).toBeAllClose(await losses(`--base_weights ${lora}`), {
         rtol: 1e-5,
       });
-      const options = (file: string) => `--network_weights ${file} ${sizes()}`;
-      expect(await losses(options('lora.pth'))).toEqual(await losses(options(lora)));
+      const from = await losses(`--network_weights lora.pth ${sizes()}`);
+      expect(from).toEqual(await losses(`--network_weights ${lora} ${sizes()}`));
     });
 
     test('of several files add up, one of them without a factor', async () => {
@@ -193,7 +193,7 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
 
     test.each(['F32', 'BF16'] as const)('of PyTorch may have transposed matrices of %s', async (dtype) => {
       await rewriteTensors('dit.safetensors', 'straight.safetensors', (tensor) => ({ ...tensor, dtype }));
-      await writePth('straight.safetensors', 'turned.pth', (name) => !name.includes('ffn.0'));
+      await writePth('straight.safetensors', 'turned.pth', (key) => !key.includes('ffn.0'));
       const { graphs, spy } = spying(runtime);
       const run = await folder.run(`${short(2)} --dit turned.pth`, { runtime: spy });
       // other kernels for operands that lie otherwise

@@ -78,6 +78,15 @@ function merged(...adapters: [ReturnType<typeof adapter>, number][]) {
   return run(model(), {}, (value) => weights.get(value.name)!);
 }
 
+/** What a file with transposed matrices holds. */
+const turnedWeights = ({ name }: Value) => {
+  const weight = stored.get(name.replace('.stored', ''))!;
+  const [rows, columns = 1] = weight.shape as [number, number?];
+  if (!name.endsWith('.stored')) return weight;
+  const turned = Array.from(weight.data, (_, i) => weight.data[(i % rows) * columns + Math.floor(i / rows)]!);
+  return tensor([columns, rows], turned);
+};
+
 describe('injectLora', () => {
   test('equals an adapter merged into the weights, on every use of a layer', () => {
     const lora = adapter(2, 3, 1);
@@ -119,14 +128,7 @@ describe('injectLora', () => {
   test.each(['float32', 'bfloat16'] as const)('finds %s weights that lie transposed in their file', (dtype) => {
     const lora = adapter(2, 2, 1);
     const injected = injectLora(model(dtype, true), [{ adapter: lora }]);
-    const external = ({ name }: Value) => {
-      const weight = stored.get(name.replace('.stored', ''))!;
-      const [rows, columns = 1] = weight.shape as [number, number?];
-      if (!name.endsWith('.stored')) return weight;
-      const turned = Array.from(weight.data, (_, i) => weight.data[(i % rows) * columns + Math.floor(i / rows)]!);
-      return tensor([columns, rows], turned);
-    };
-    expect(run(injected, feedsOf(lora), external)).toBeAllClose(merged([lora, 1]), { rtol: 1e-12, atol: 1e-12 });
+    expect(run(injected, feedsOf(lora), turnedWeights)).toBeAllClose(merged([lora, 1]), { rtol: 1e-12, atol: 1e-12 });
   });
 
   test('finds weights behind a Cast and leaves the given graph alone', () => {

@@ -109,8 +109,8 @@ function place(
   if (type.dtype === null) {
     throw fail('UNKNOWN_DTYPE', `is ${type.name}, which safetensors does not have.`, 'Save it as another dtype.');
   }
-  const place = { name, dtype: type.dtype, shape, source: source.name, offset: entry.offset + offset * type.width };
-  if (shape.includes(0)) return { ...place, offset: entry.offset, byteLength: 0 };
+  const found = { name, dtype: type.dtype, shape, source: source.name, offset: entry.offset + offset * type.width };
+  if (shape.includes(0)) return { ...found, offset: entry.offset, byteLength: 0 };
   const bytes = shape.reduce((product, size) => product * size, type.width);
   // An expanded tensor repeats its elements: a hundred bytes could claim all memory.
   if (bytes > source.size) {
@@ -121,8 +121,8 @@ function place(
       'In PyTorch, save it as tensor.clone().contiguous(), or save what was expanded.',
     );
   }
-  if (isRowMajor(shape, strides)) return { ...place, byteLength: bytes };
-  return { ...place, byteLength: spanOf(shape, strides) * type.width, strides };
+  if (isRowMajor(shape, strides)) return { ...found, byteLength: bytes };
+  return { ...found, byteLength: spanOf(shape, strides) * type.width, strides };
 }
 
 function failure(source: ByteSource, code: SafetensorsErrorCode, problem: string, remedy: string): SafetensorsError {
