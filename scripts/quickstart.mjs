@@ -11,6 +11,35 @@ const folder = join(root, 'quickstart');
 const here = (...parts) => relative(process.cwd(), join(folder, ...parts));
 const stages = 5;
 
+const dataset = `[general]
+resolution = [128, 128]
+caption_extension = ".txt"
+enable_bucket = true
+batch_size = 2
+
+[[datasets]]
+image_directory = "images"
+cache_directory = "cache"
+`;
+
+const config = `task = "t2v-1.3B"
+dit = "wan.safetensors"
+dataset_config = "dataset.toml"
+network_module = "networks.lora_wan"
+network_dim = 8
+network_alpha = 8
+optimizer_type = "AdamW"
+learning_rate = 3e-3
+lr_scheduler = "cosine"
+lr_warmup_steps = 5
+timestep_sampling = "shift"
+discrete_flow_shift = 3.0
+max_train_steps = 100
+seed = 42
+output_dir = "output"
+output_name = "my_lora"
+`;
+
 try {
   console.log(`1/${stages}  Installing and building (without type declarations, which a run does not need)`);
   installWorkspace();
@@ -73,39 +102,11 @@ async function prepare() {
   await writeTinyModels(folder, tokenizerJson.model.vocab.length);
   writeFileSync(join(folder, 'dataset.toml'), dataset);
   writeFileSync(join(folder, 'config.toml'), config);
-  for (const { file, caption } of pictures.slice(0, 3)) console.log(`     ${here('images', file)}: ${caption}`);
+  for (const { file, caption } of pictures.slice(0, 3))
+    console.log(`     ${relative(process.cwd(), file)}: ${caption}`);
   console.log(`     and ${pictures.length - 3} more, each with its caption in a text file`);
   return pictures;
 }
-
-const dataset = `[general]
-resolution = [128, 128]
-caption_extension = ".txt"
-enable_bucket = true
-batch_size = 2
-
-[[datasets]]
-image_directory = "images"
-cache_directory = "cache"
-`;
-
-const config = `task = "t2v-1.3B"
-dit = "wan.safetensors"
-dataset_config = "dataset.toml"
-network_module = "networks.lora_wan"
-network_dim = 8
-network_alpha = 8
-optimizer_type = "AdamW"
-learning_rate = 3e-3
-lr_scheduler = "cosine"
-lr_warmup_steps = 5
-timestep_sampling = "shift"
-discrete_flow_shift = 3.0
-max_train_steps = 100
-seed = 42
-output_dir = "output"
-output_name = "my_lora"
-`;
 
 /** Runs a command of the program as a user would type it; returns its seconds. */
 function musubi(...args) {
@@ -123,7 +124,7 @@ function meanLoss(batches) {
 async function report(pictures, seconds) {
   const { writePictureGrid } = await import('./lib/picture-grid.mjs');
   await writePictureGrid(
-    pictures.map(({ file }) => join(folder, 'images', file)),
+    pictures.map(({ file }) => file),
     join(folder, 'pictures.png'),
   );
   const batches = readFileSync(join(folder, 'output', 'my_lora.log.jsonl'), 'utf8')
