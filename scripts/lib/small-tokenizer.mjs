@@ -1,13 +1,15 @@
-// A tokenizer for the demonstration's text encoder, which has a few hundred embeddings instead of a quarter of a million.
+// A tokenizer for the demonstration's text encoder, which has a few hundred embeddings instead of a quarter of a
+// million.
 
-/** Pieces at most; words that are rarer than the first so many are spelled. */
+/** Pieces at most, unless the captions have more characters: rarer words are spelled. */
 const maxPieces = 400;
 
 const special = ['<pad>', '</s>', '<unk>'];
 
 /**
- * A Unigram tokenizer made of captions: their words, each with the space before it, by how often they occur, and their
- * characters, from which other words are spelled. The same captions give the same tokenizer. Ids: `<pad>` 0, `</s>` 1, `<unk>` 2.
+ * A Unigram tokenizer made of captions: their words, each with the space before it, by how often they occur, and
+ * their characters, from which other words are spelled. The same captions give the same tokenizer. Ids: `<pad>` 0,
+ * `</s>` 1, `<unk>` 2.
  *
  * It takes captions as `cleanText` leaves them. A character that none of the captions has is `<unk>`.
  *

@@ -7,10 +7,12 @@ export interface Charsmap {
 }
 
 /**
- * Reads SentencePiece's precompiled character map: 4 bytes size, a double-array trie of that size (Darts-clone) from keys to
- * positions in what follows, then all replacements, each with a zero byte behind it. All numbers little-endian.
+ * Reads SentencePiece's precompiled character map: 4 bytes size, a double-array trie of that size (Darts-clone) from
+ * keys to positions in what follows, then all replacements, each with a zero byte behind it. All numbers
+ * little-endian.
  *
- * @throws {TokenizerError} `NOT_A_TOKENIZER` when the sizes do not fit; a trie that leads outside simply has no such key
+ * @throws {TokenizerError} `NOT_A_TOKENIZER` when the sizes do not fit; a trie that leads outside simply has no such
+ *   key
  */
 export function parseCharsmap(bytes: Uint8Array): Charsmap {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -42,7 +44,9 @@ export function parseCharsmap(bytes: Uint8Array): Charsmap {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The value of the shortest prefix of `key` in the trie. A unit holds a label, an offset and whether a value follows. */
+/**
+ * The value of the shortest prefix of `key` in the trie. A unit holds a label, an offset and whether a value follows.
+ */
 function shortestMatch(units: Uint32Array, key: Uint8Array): number | null {
   let position = offset(units[0]!);
   for (const byte of key) {

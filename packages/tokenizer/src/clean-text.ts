@@ -2,8 +2,8 @@ import { fixText } from './ftfy/fix-text.ts';
 import { unescapeHtml } from './ftfy/html-entities.ts';
 
 /**
- * A caption as musubi-tuner brings it to Wan's tokenizer: broken Unicode put right as by ftfy, HTML character references
- * decoded twice, every run of white space one space, none at the ends.
+ * A caption as musubi-tuner brings it to Wan's tokenizer: broken Unicode put right as by ftfy, HTML character
+ * references decoded twice, every run of white space one space, none at the ends.
  *
  * @param text Any string; lone surrogates become U+FFFD.
  */

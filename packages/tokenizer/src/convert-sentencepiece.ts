@@ -7,7 +7,8 @@ import { parseSentencePieceModel } from './sentencepiece-model.ts';
  * Like there, bytes never stand for characters that are no pieces, whatever the model says: those become `<unk>`.
  *
  * @param bytes content of spiece.model
- * @param tokenizerConfig content of tokenizer_config.json: `extra_ids` (default 100), `eos_token`, `pad_token`, `unk_token`, `legacy`
+ * @param tokenizerConfig content of tokenizer_config.json: `extra_ids` (default 100), `eos_token`, `pad_token`,
+ *   `unk_token`, `legacy`
  * @throws {TokenizerError} `NOT_A_TOKENIZER`, `UNSUPPORTED_TOKENIZER`
  */
 export function convertSentencePiece(bytes: Uint8Array, tokenizerConfig: unknown = {}): object {

@@ -4,8 +4,8 @@ import { parseCharsmap, type Charsmap } from './charsmap.ts';
 import { TokenizerError } from './errors.ts';
 
 /**
- * The library's normalizer with its stand-in for SentencePiece's character map, an approximation by NFKC, replaced by the map
- * itself, and with Unicode's white space instead of JavaScript's.
+ * The library's normalizer with its stand-in for SentencePiece's character map, an approximation by NFKC, replaced by
+ * the map itself, and with Unicode's white space instead of JavaScript's.
  */
 export function withCharsmap(normalizer: Normalizer | null): Normalizer | null {
   if (normalizer instanceof StripNormalizer) return new WhiteSpaceStrip(normalizer.config);
@@ -45,8 +45,8 @@ interface StripConfig {
 }
 
 /**
- * Replaces as Hugging Face's tokenizers does, which differs from SentencePiece's longest match: a grapheme of less than 6 bytes
- * becomes the replacement of its shortest key, all others are replaced character by character.
+ * Replaces as Hugging Face's tokenizers does, which differs from SentencePiece's longest match: a grapheme of less
+ * than 6 bytes becomes the replacement of its shortest key, all others are replaced character by character.
  */
 export function applyCharsmap(map: Charsmap, text: string): string {
   let result = '';

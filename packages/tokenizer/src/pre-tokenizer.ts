@@ -5,7 +5,10 @@ import {
   type PreTokenizer,
 } from '@huggingface/tokenizers';
 
-/** The library's pre-tokenizer with a Metaspace that separates words, which its own does not, and Unicode's white space. */
+/**
+ * The library's pre-tokenizer with a Metaspace that separates words, which its own does not, and Unicode's white
+ * space.
+ */
 export function withWords(preTokenizer: PreTokenizer | null, config: unknown): PreTokenizer | null {
   if (preTokenizer instanceof MetaspacePreTokenizer) return new WordMetaspace(config as MetaspaceConfig);
   if (preTokenizer instanceof WhitespaceSplitPreTokenizer) return new WhiteSpaceSplit();

@@ -2,10 +2,11 @@ import { Model } from '@huggingface/tokenizers';
 import type { UnigramJson } from './tokenizer-json.ts';
 
 /**
- * The segmentation of a word into pieces with the largest sum of scores: Kudo, "Subword Regularization" (2018), by Viterbi.
+ * The segmentation of a word into pieces with the largest sum of scores: Kudo, "Subword Regularization" (2018), by
+ * Viterbi.
  *
- * It follows Hugging Face's tokenizers: a character that is no piece costs 10 more than the least score, several of them in a
- * row are one unknown piece, and with `byte_fallback` that becomes the bytes of its UTF-8.
+ * It follows Hugging Face's tokenizers: a character that is no piece costs 10 more than the least score, several of
+ * them in a row are one unknown piece, and with `byte_fallback` that becomes the bytes of its UTF-8.
  */
 export class UnigramModel extends Model {
   readonly #scores: ReadonlyMap<string, number>;

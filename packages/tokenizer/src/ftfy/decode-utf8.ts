@@ -2,9 +2,9 @@ import { bytesOf } from '../bytes.ts';
 import type { ByteString } from './single-byte.ts';
 
 /**
- * Strict UTF-8; null when the bytes are not. If byte ED or C0 occurs, also two common deviations: CESU-8 (a surrogate pair
- * as two sequences of three bytes) and Java's C0 80 for U+0000. A line break at the very end stands for a missing last byte
- * of either, as in ftfy.
+ * Strict UTF-8; null when the bytes are not. If byte ED or C0 occurs, also two common deviations: CESU-8 (a surrogate
+ * pair as two sequences of three bytes) and Java's C0 80 for U+0000. A line break at the very end stands for a
+ * missing last byte of either, as in ftfy.
  */
 export function decodeUtf8(bytes: ByteString): string | null {
   if (!/[\u00ed\u00c0]/.test(bytes)) return decodeStrictly(bytes);

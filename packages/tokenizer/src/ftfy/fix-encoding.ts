@@ -5,8 +5,8 @@ import { decodeUtf8 } from './decode-utf8.ts';
 import { c1ToWindows1252, encodeText, latin1AsWindows1252, type ByteString } from './single-byte.ts';
 
 /**
- * Text that was UTF-8 but was decoded with a single-byte encoding, put right; other text unchanged. The steps and their order
- * are those of ftfy 6.3.1 (Robyn Speer, Apache License 2.0) with its default configuration.
+ * Text that was UTF-8 but was decoded with a single-byte encoding, put right; other text unchanged. The steps and
+ * their order are those of ftfy 6.3.1 (Robyn Speer, Apache License 2.0) with its default configuration.
  */
 export function fixEncoding(text: string): string {
   for (;;) {

@@ -3,9 +3,9 @@ import { unescapeClearHtml } from './html-entities.ts';
 import { c1ToWindows1252 } from './single-byte.ts';
 
 /**
- * Broken Unicode put right, line by line, as `ftfy.fix_text` of ftfy 6.3.1 (Robyn Speer, Apache License 2.0) does with its
- * default configuration: mojibake, character references, ligatures, full-width forms, curly quotes, line breaks, control
- * characters; the result is in normalization form C.
+ * Broken Unicode put right, line by line, as `ftfy.fix_text` of ftfy 6.3.1 (Robyn Speer, Apache License 2.0) does
+ * with its default configuration: mojibake, character references, ligatures, full-width forms, curly quotes, line
+ * breaks, control characters; the result is in normalization form C.
  */
 export function fixText(text: string): string {
   let fixed = '';
@@ -53,7 +53,10 @@ const fixes: readonly ((text: string) => string)[] = [
   (text) => text.normalize('NFC'),
 ];
 
-/** Ligatures of Latin letters and digraphs that older encodings had as one character; not those that are letters, such as æ. */
+/**
+ * Ligatures of Latin letters and digraphs that older encodings had as one character; not those that are letters, such
+ * as æ.
+ */
 const ligatures: Readonly<Record<string, string>> = {
   Ĳ: 'IJ',
   ĳ: 'ij',

@@ -1,9 +1,11 @@
 import { decodeHTML, decodeHTMLStrict } from 'entities';
 
 /**
- * Character references as Python's `html.unescape` decodes them: with or without a semicolon, the longest name that is one.
+ * Character references as Python's `html.unescape` decodes them: with or without a semicolon, the longest name that
+ * is one.
  *
- * Those by number that HTML forbids vanish (control characters, noncharacters) or become U+FFFD (surrogates, too large).
+ * Those by number that HTML forbids vanish (control characters, noncharacters) or become U+FFFD (surrogates, too
+ * large).
  */
 export function unescapeHtml(text: string): string {
   if (!text.includes('&')) return text;
@@ -13,8 +15,8 @@ export function unescapeHtml(text: string): string {
 }
 
 /**
- * Only references that end in a semicolon and are a name or a number as a whole, and names in capitals where no name is meant
- * by them: `P&EACUTE;REZ`.
+ * Only references that end in a semicolon and are a name or a number as a whole, and names in capitals where no name
+ * is meant by them: `P&EACUTE;REZ`.
  */
 export function unescapeClearHtml(text: string): string {
   return text.replace(/&#?[0-9A-Za-z]{1,24};/g, (reference) => {

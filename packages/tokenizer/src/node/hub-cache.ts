@@ -11,12 +11,18 @@ export interface HubFile {
   readonly bytes: Uint8Array;
 }
 
-/** Folder of a repository in the cache that all of Hugging Face's programs share: `google/umt5-xxl` as `models--google--umt5-xxl`. */
+/**
+ * Folder of a repository in the cache that all of Hugging Face's programs share: `google/umt5-xxl` as
+ * `models--google--umt5-xxl`.
+ */
 export function repositoryFolder(cache: string, repository: string): string {
   return join(cache, `models--${repository.replaceAll('/', '--')}`);
 }
 
-/** Folder of the files of a cached repository: the revision that `refs/main` names, else the last by name; null when there is none. */
+/**
+ * Folder of the files of a cached repository: the revision that `refs/main` names, else the last by name; null when
+ * there is none.
+ */
 export async function findSnapshot(cache: string, repository: string): Promise<string | null> {
   const folder = repositoryFolder(cache, repository);
   const snapshots = join(folder, 'snapshots');
@@ -28,8 +34,8 @@ export async function findSnapshot(cache: string, repository: string): Promise<s
 }
 
 /**
- * Puts files into the cache in its layout, each whole or not at all: contents in `blobs`, links to them in `snapshots/COMMIT` (copies
- * where the system allows no links), and at the end the commit in `refs/main`.
+ * Puts files into the cache in its layout, each whole or not at all: contents in `blobs`, links to them in
+ * `snapshots/COMMIT` (copies where the system allows no links), and at the end the commit in `refs/main`.
  *
  * @returns the folder of the snapshot
  * @throws {TokenizerError} `CACHE_NOT_WRITABLE`

@@ -85,8 +85,8 @@ interface Answer {
 }
 
 /**
- * Follows redirects by hand: the hub's own answers, not those of the storage that it sends to, name commit and content, and the
- * token is for the hub alone.
+ * Follows redirects by hand: the hub's own answers, not those of the storage that it sends to, name commit and
+ * content, and the token is for the hub alone.
  */
 async function follow(url: string, { settings, fetch }: DownloadOptions, signal: AbortSignal): Promise<Answer> {
   const hub = new URL(settings.endpoint).origin;
@@ -148,7 +148,8 @@ function checkBytes(bytes: Uint8Array, size: number | null, etag: string): void 
 
 function refused(url: string, status: number, hasToken: boolean): TokenizerError {
   if (status === 401 || status === 403) {
-    const what = `${url} was refused (${status}) ${hasToken ? 'with the access token that was found' : 'without an access token'}.`;
+    const token = hasToken ? 'with the access token that was found' : 'without an access token';
+    const what = `${url} was refused (${status}) ${token}.`;
     return new TokenizerError('DOWNLOAD_DENIED', what, 'Set HF_TOKEN to a token that may read the repository.', {
       url,
       status,

@@ -16,7 +16,10 @@ export interface HubSettings {
   readonly token: string | null;
 }
 
-/** Reads `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`, `HF_TOKEN`. */
+/**
+ * Reads `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`,
+ * `HF_TOKEN`.
+ */
 export async function readHubSettings(environment: Environment): Promise<HubSettings> {
   const home = environment['HOME'] || environment['USERPROFILE'] || homedir();
   const path = (name: string) => environment[name]?.replace(/^~(?=$|[\\/])/, home) || undefined;

@@ -31,12 +31,12 @@ export interface OpenedTokenizer extends Tokenizer {
 }
 
 /**
- * Finds and reads a tokenizer: at `tokenizer`; else beside the weights, in their folder or in `google/umt5-xxl`, `umt5-xxl` or
- * `tokenizer` below it; else in the cache of Hugging Face's programs, also where musubi-tuner has put it; else fetched from the hub
- * into that cache, unless `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` is set.
+ * Finds and reads a tokenizer: at `tokenizer`; else beside the weights, in their folder or in `google/umt5-xxl`,
+ * `umt5-xxl` or `tokenizer` below it; else in the cache of Hugging Face's programs, also where musubi-tuner has put
+ * it; else fetched from the hub into that cache, unless `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` is set.
  *
- * @throws {TokenizerError} every code but `VOCABULARY_TOO_LARGE`; the message says where was looked and which command fetches the
- *   files
+ * @throws {TokenizerError} every code but `VOCABULARY_TOO_LARGE`; the message says where was looked and which command
+ *   fetches the files
  */
 export async function openTokenizer(options: OpenTokenizerOptions): Promise<OpenedTokenizer> {
   const { maxLength = 512, logger = () => {} } = options;

@@ -17,7 +17,8 @@ export async function findTokenizerFile(folder: string): Promise<string | null> 
 }
 
 /**
- * The tokenizer of a tokenizer.json or, by its name, a SentencePiece `.model`, with the tokenizer_config.json beside it if there is one.
+ * The tokenizer of a tokenizer.json or, by its name, a SentencePiece `.model`, with the tokenizer_config.json beside
+ * it if there is one.
  *
  * @throws {TokenizerError} `FILE_UNREADABLE`, and those of `createTokenizer`, with `file`
  */
