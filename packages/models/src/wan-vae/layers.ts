@@ -3,6 +3,7 @@ import type { Params, Value } from '@musubi/onnx-graph';
 import {
   add,
   cast,
+  chunk as inParts,
   concat,
   conv,
   div,
@@ -15,14 +16,13 @@ import {
   silu,
   slice,
   softmax,
-  split,
   squeeze,
   transpose,
   unsqueeze,
   upsampleNearest,
 } from '@musubi/onnx-graph';
 
-import type { Part } from './parts.ts';
+import type { Channels, Part } from './parts.ts';
 import type { Chunk } from './past.ts';
 
 import { part } from '../part.ts';
@@ -52,7 +52,7 @@ export function pointConv(p: Params, x: Value, to: number): Value {
 }
 
 /** `conv(silu(norm(conv(silu(norm(x)))))) + x`, with a convolution of points on `x` where the channels change. */
-export function residualBlock(p: Params, x: Value, { from, to }: Pick<Part, 'from' | 'to'>, chunk: Chunk): Value {
+export function residualBlock(p: Params, x: Value, { from, to }: Channels, chunk: Chunk): Value {
   const y = part(p, 'residual.2', causalConv, activate(p.at('residual.0'), x), to, chunk);
   const z = part(p, 'residual.6', causalConv, activate(p.at('residual.3'), y), to, chunk);
   return add(z, from === to ? x : part(p, 'shortcut', pointConv, x, to));
@@ -73,7 +73,7 @@ function norm(p: Params, x: Value): Value {
 export function attentionBlock(p: Params, x: Value): Value {
   const C = channelsOf(x);
   const positions = reshape(norm(p.at('norm'), squeeze(x, 2)), [C, 'h*w']);
-  const [q = x, k = x, v = x] = split(part(p, 'to_qkv', product, positions, 3 * C), [C, C, C], 0); // [C, h·w]
+  const [q, k, v] = inParts(part(p, 'to_qkv', product, positions, 3 * C), 3, 0); // [C, h·w] each
   const scores = matmul(mT(mul(q, 1 / Math.sqrt(C))), k); // [h·w, h·w]
   const y = matmul(v, mT(softmax(scores)));
   return add(x, reshape(part(p, 'proj', product, y, C), x.shape));

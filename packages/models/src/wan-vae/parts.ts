@@ -1,12 +1,15 @@
 import type { WanVaeConfig } from './config.ts';
 
-/** An entry of the encoder's `downsamples` or the decoder's `upsamples`. */
-export interface Part {
-  readonly kind: 'residual' | 'resample';
-  readonly path: string;
-  /** Channels before and behind it. */
+/** Channels before and behind a part. */
+export interface Channels {
   readonly from: number;
   readonly to: number;
+}
+
+/** An entry of the encoder's `downsamples` or the decoder's `upsamples`. */
+export interface Part extends Channels {
+  readonly kind: 'residual' | 'resample';
+  readonly path: string;
   /** For `resample`: frames too. */
   readonly inTime: boolean;
 }
