@@ -20,6 +20,7 @@ export { resolveCommand, resolveOptions } from './resolve-options.ts';
 export type { ResolvedCommand, ResolvedOptions, ResolveRequest } from './resolve-options.ts';
 export { countSteps } from './train-config.ts';
 export type {
+  NetworkKind,
   QinglongPreset,
   SavePrecision,
   StepsOrShare,

@@ -6,6 +6,7 @@ import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
 import type { OptionsRead, ReadText } from './read-options.ts';
 import type {
+  NetworkKind,
   QinglongPreset,
   SavePrecision,
   StepsOrShare,
@@ -28,7 +29,7 @@ export async function toTrainConfig(
   const networkArgs = keyValues('network_args', 'plain');
   const optimizerArgs = keyValues('optimizer_args', 'literal');
   const schedulerArgs = keyValues('lr_scheduler_args', 'literal');
-  const patterns = readPatterns(networkArgs);
+  const network = readNetworkArgs(networkArgs, kindOf(text('network_module')));
 
   const config: TrainConfig = {
     datasetConfig: text('dataset_config'),
@@ -39,11 +40,13 @@ export async function toTrainConfig(
     vae: textOrNull('vae'),
 
     networkModule: text('network_module'),
+    networkKind: kindOf(text('network_module')) ?? 'lora',
     networkDim: numberOrNull('network_dim') ?? 4,
     networkAlpha: number('network_alpha'),
     networkArgs: networkArgs && Object.fromEntries(networkArgs.map(([key, value]) => [key, pythonText(value)])),
-    excludePatterns: patterns.exclude,
-    includePatterns: patterns.include,
+    ...network,
+    networkDropout: numberOrNull('network_dropout'),
+    scaleWeightNorms: numberOrNull('scale_weight_norms'),
     networkWeights: textOrNull('network_weights'),
     dimFromWeights: flag('dim_from_weights'),
     baseWeights: readBaseWeights(),
@@ -125,25 +128,50 @@ export async function toTrainConfig(
     return [...pairs];
   }
 
-  function readPatterns(pairs: [string, PythonValue][] | null): { exclude: string[] | null; include: string[] | null } {
-    const found = { exclude: null as string[] | null, include: null as string[] | null };
+  function readNetworkArgs(pairs: [string, PythonValue][] | null, kind: NetworkKind | null) {
+    const found = {
+      excludePatterns: null as string[] | null,
+      includePatterns: null as string[] | null,
+      rankDropout: null as number | null,
+      moduleDropout: null as number | null,
+      loraplusLrRatio: null as number | null,
+      lokrFactor: -1,
+      networkVerbose: false,
+    };
+    const names = kind === 'lokr' ? networkArgNames : networkArgNames.filter((name) => name !== 'factor');
     for (const [key, value] of pairs ?? []) {
-      if (key === 'exclude_patterns') found.exclude = readPatternList(key, pythonText(value));
-      else if (key === 'include_patterns') found.include = readPatternList(key, pythonText(value));
+      const written = pythonText(value);
+      if (key === 'exclude_patterns') found.excludePatterns = readPatternList(key, written);
+      else if (key === 'include_patterns') found.includePatterns = readPatternList(key, written);
+      else if (key === 'rank_dropout') found.rankDropout = readNumber(key, written, isShare, 'a share below 1');
+      else if (key === 'module_dropout') found.moduleDropout = readNumber(key, written, isShare, 'a share below 1');
+      else if (key === 'loraplus_lr_ratio') {
+        found.loraplusLrRatio = readNumber(key, written, (ratio) => ratio >= 0, 'a number from 0');
+      } else if (key === 'factor' && kind === 'lokr') {
+        const isFactor = (factor: number) => Number.isInteger(factor) && (factor === -1 || factor > 0);
+        found.lokrFactor = readNumber(key, written, isFactor, 'a whole number from 1, or -1') ?? -1;
+      } else if (key === 'verbose') found.networkVerbose = written === 'True';
       else if (laterNetworkArgs.includes(key))
         problem('NOT_IN_THIS_RELEASE', 'network_args', `${key} is not in this release.`, `Remove ${key}.`);
       else {
-        const nearest = nearestName(key, networkArgNames);
+        const nearest = nearestName(key, names);
         problem(
           'UNKNOWN_OPTION',
           'network_args',
           `"${key}" is not an argument of this adapter.`,
-          `${didYouMean(nearest)}Known: ${networkArgNames.join(', ')}.`,
+          `${didYouMean(nearest)}Known: ${names.join(', ')}.`,
           nearest,
         );
       }
     }
     return found;
+  }
+
+  function readNumber(key: string, written: string, fits: (value: number) => boolean, expected: string): number | null {
+    const value = written.trim() === '' ? Number.NaN : Number(written);
+    if (Number.isFinite(value) && fits(value)) return value;
+    problem('BAD_VALUE', 'network_args', `${key} is ${written}, expected ${expected}.`, `Correct or remove ${key}.`);
+    return null;
   }
 
   function readPatternList(key: string, literal: string): string[] {
@@ -228,14 +256,18 @@ export async function toTrainConfig(
 
   function checkCombinations(made: TrainConfig): void {
     const { networkModule, outputName, minTimestep, maxTimestep, metadataReso } = made;
-    if (networkModule !== '' && !/^(?:musubi_tuner\.)?networks\.lora_wan$/.test(networkModule)) {
+    if (networkModule !== '' && kindOf(networkModule) === null) {
+      const nearest = nearestName(networkModule, Object.keys(networkModules));
       problem(
         'BAD_CHOICE',
         'network_module',
-        'this release trains networks.lora_wan only.',
-        'Write network_module = "networks.lora_wan".',
-        'networks.lora_wan',
+        'is no kind of adapter for this model.',
+        `${didYouMean(nearest)}Known: ${Object.keys(networkModules).join(', ')}.`,
+        nearest,
       );
+    }
+    if (made.networkDropout === 1) {
+      problem('BAD_VALUE', 'network_dropout', 'expected a share below 1.', 'Write e.g. network_dropout = 0.1.');
     }
     if (/[\\/]/.test(outputName) || outputName === '.' || outputName === '..') {
       problem('BAD_VALUE', 'output_name', 'expected a file name without folders.', 'Put the folder in output_dir.');
@@ -277,8 +309,30 @@ const required: readonly (readonly [name: string, remedy: string])[] = [
   ['output_name', 'Write output_name = "my_lora".'],
 ];
 
-const networkArgNames = ['exclude_patterns', 'include_patterns'];
-const laterNetworkArgs = ['conv_dim', 'conv_alpha', 'rank_dropout', 'module_dropout', 'loraplus_lr_ratio', 'verbose'];
+/** What the original calls its kinds of adapters. */
+const networkModules: Readonly<Record<string, NetworkKind>> = {
+  'networks.lora_wan': 'lora',
+  'networks.loha': 'loha',
+  'networks.lokr': 'lokr',
+};
+
+function kindOf(networkModule: string): NetworkKind | null {
+  const name = networkModule.replace(/^musubi_tuner\./, '');
+  return Object.hasOwn(networkModules, name) ? (networkModules[name] ?? null) : null;
+}
+
+const isShare = (value: number): boolean => value >= 0 && value < 1;
+
+const networkArgNames = [
+  'exclude_patterns',
+  'include_patterns',
+  'loraplus_lr_ratio',
+  'rank_dropout',
+  'module_dropout',
+  'factor',
+  'verbose',
+];
+const laterNetworkArgs = ['conv_dim', 'conv_alpha'];
 
 function plainRecord(pairs: [string, PythonValue][] | null): Record<string, PlainValue> {
   return Object.fromEntries((pairs ?? []).map(([key, value]) => [key, toPlain(value)]));

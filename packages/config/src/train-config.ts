@@ -6,6 +6,8 @@ export type WanTask = (typeof wanTasks)[number];
 export type TimestepSampling = (typeof timestepSamplings)[number];
 export type QinglongPreset = (typeof qinglongPresets)[number];
 export type WeightingScheme = (typeof weightingSchemes)[number];
+/** LoRA, LoHa (Hadamard products) or LoKr (Kronecker products). */
+export type NetworkKind = 'lora' | 'loha' | 'lokr';
 export type SavePrecision = 'fp32' | 'fp16' | 'bf16';
 
 /** A number of optimizer steps, or a share (0…1) of all steps of the run; see `countSteps`. */
@@ -24,8 +26,10 @@ export interface TrainConfig {
   /** VAE checkpoint; only its name is used, for the metadata. */
   readonly vae: string | null;
 
-  /** As the user wrote it, for the metadata; `networks.lora_wan` or `musubi_tuner.networks.lora_wan`. */
+  /** As the user wrote it, for the metadata; `networks.lora_wan` or `musubi_tuner.networks.lora_wan`, say. */
   readonly networkModule: string;
+  /** What `networkModule` makes. */
+  readonly networkKind: NetworkKind;
   /** Rank; 4 when the user gave none. */
   readonly networkDim: number;
   /** 0 means alpha = rank. */
@@ -36,6 +40,19 @@ export interface TrainConfig {
   readonly excludePatterns: readonly string[] | null;
   /** Regular expressions that take modules back in. */
   readonly includePatterns: readonly string[] | null;
+  /** Share of rank activations dropped in training; null: no dropout. */
+  readonly networkDropout: number | null;
+  /** From `networkArgs`: share of ranks dropped, and chance that a module is left out. */
+  readonly rankDropout: number | null;
+  readonly moduleDropout: number | null;
+  /** From `networkArgs`: rate of `lora_up` relative to `lora_down` (LoRA+); null: one rate. */
+  readonly loraplusLrRatio: number | null;
+  /** From `networkArgs`, of LoKr: size of the smaller factors; -1: near a square. */
+  readonly lokrFactor: number;
+  /** From `networkArgs`: list the modules of the adapter. */
+  readonly networkVerbose: boolean;
+  /** Largest norm of an adapter product; null: no limit. */
+  readonly scaleWeightNorms: number | null;
   /** Adapter file to start from. */
   readonly networkWeights: string | null;
   /** Take ranks and alphas from `networkWeights`. */

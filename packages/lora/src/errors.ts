@@ -26,7 +26,12 @@ export type LoraErrorCode =
   | 'MULTIPLIER_INVALID'
   | 'BASE_QUANTIZED'
   | 'OUTPUT_IS_INPUT'
-  | 'FILE_MISSING';
+  | 'FILE_MISSING'
+  | 'KIND_MISMATCH'
+  | 'FACTOR_INVALID'
+  | 'LORAPLUS_RATIO'
+  | 'NORM_LIMIT'
+  | 'DROPOUT_SHARE';
 
 export interface LoraErrorFacts {
   /** name of the adapted module, e.g. `lora_unet_blocks_0_self_attn_q` */

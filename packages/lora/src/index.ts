@@ -2,8 +2,8 @@ export { loraName } from './naming.ts';
 export { selectTargets } from './targets.ts';
 export type { TargetModule, TargetRules, UserPatterns } from './targets.ts';
 export { compilePattern } from './pattern.ts';
-export { createLora } from './create.ts';
-export type { CreateLoraOptions, UniformGenerator } from './create.ts';
+export { createAdapter, createLora, factorize } from './create.ts';
+export type { CreateAdapterOptions, CreateLoraOptions, UniformGenerator } from './create.ts';
 export { factorsOf, loraParameters } from './adapter.ts';
 export type {
   Adapter,
@@ -18,6 +18,12 @@ export type {
 export { readAdapter, readLora } from './read.ts';
 export { loadWeights } from './load-weights.ts';
 export type { LoadedWeights } from './load-weights.ts';
+export { loraGroups } from './lora-plus.ts';
+export type { LoraGroup } from './lora-plus.ts';
+export { limitWeightNorms } from './weight-norms.ts';
+export type { WeightNorms } from './weight-norms.ts';
+export { assertDropout, drawDropout, hasDropout } from './dropout.ts';
+export type { DropoutMask, DropoutOptions, UniformSource } from './dropout.ts';
 export { loraFile } from './lora-file.ts';
 export type { LoraFile } from './lora-file.ts';
 export { loraTensors, savePrecision } from './tensors.ts';

@@ -1,8 +1,10 @@
-import type { LoraAdapter, LoraModule } from './adapter.ts';
+import { factorsOf } from './adapter.ts';
+import type { Adapter, AdapterModule } from './adapter.ts';
+import { assertKind } from './create.ts';
 import { LoraError } from './errors.ts';
 
-export interface LoadedWeights {
-  readonly adapter: LoraAdapter;
+export interface LoadedWeights<M extends AdapterModule = AdapterModule> {
+  readonly adapter: { readonly modules: readonly M[] };
   /** modules that keep their fresh weights because the file lacks them */
   readonly missing: readonly string[];
   /** modules of the file that are not trained now */
@@ -13,9 +15,12 @@ export interface LoadedWeights {
  * Puts the weights of a file into a fresh adapter (`--network_weights`). Order, names and alphas stay those of `fresh`.
  *
  * @throws {LoraError} `RANK_MISMATCH`, `SHAPE_MISMATCH`, `ALPHA_MISMATCH` naming the module and both values,
- *   `NOTHING_MATCHES`
+ *   `KIND_MISMATCH`, `NOTHING_MATCHES`
  */
-export function loadWeights(fresh: LoraAdapter, saved: LoraAdapter): LoadedWeights {
+export function loadWeights<M extends AdapterModule>(
+  fresh: { readonly modules: readonly M[] },
+  saved: Adapter,
+): LoadedWeights<M> {
   const byName = new Map(saved.modules.map((module) => [module.name, module]));
   const names = new Set(fresh.modules.map(({ name }) => name));
   const missing: string[] = [];
@@ -26,7 +31,7 @@ export function loadWeights(fresh: LoraAdapter, saved: LoraAdapter): LoadedWeigh
       return module;
     }
     assertFits(module, source);
-    return { ...module, down: source.down.slice(), up: source.up.slice() };
+    return withWeightsOf(module, source);
   });
   if (missing.length === modules.length) {
     throw new LoraError(
@@ -43,9 +48,19 @@ export function loadWeights(fresh: LoraAdapter, saved: LoraAdapter): LoadedWeigh
   };
 }
 
-function assertFits(module: LoraModule, saved: LoraModule): void {
+function withWeightsOf<M extends AdapterModule>(module: M, source: AdapterModule): M {
+  if (!('factors' in module) && !('factors' in source)) {
+    return { ...module, down: source.down.slice(), up: source.up.slice() };
+  }
+  return { ...module, factors: factorsOf(source).map((factor) => ({ ...factor, data: factor.data.slice() })) };
+}
+
+function assertFits(module: AdapterModule, saved: AdapterModule): void {
+  assertKind(saved, module.kind ?? 'lora');
   const { name } = module;
-  if (module.rank !== saved.rank) {
+  // A full second matrix of a LoKr has no rank.
+  const isFull = [module, saved].some((each) => factorsOf(each).some(({ part }) => part === 'lokr_w2'));
+  if (module.rank !== saved.rank && !isFull) {
     throw new LoraError(
       'RANK_MISMATCH',
       `network_weights: ${name} has rank ${saved.rank}, network_dim is ${module.rank}.`,
@@ -63,6 +78,16 @@ function assertFits(module: LoraModule, saved: LoraModule): void {
       { module: name, option: 'network_weights', found, expected },
     );
   }
+  const [parts, expectedParts] = [saved, module].map(describeFactors);
+  if (parts !== expectedParts) {
+    throw new LoraError(
+      'SHAPE_MISMATCH',
+      `network_weights: ${name} has ${parts}, expected ${expectedParts}.`,
+      'Set network_dim and factor as they were when the file was trained.',
+      { module: name, option: 'network_args', found: parts ?? '', expected: expectedParts ?? '' },
+    );
+  }
+  if (isFull) return;
   // A file in bf16 has its alpha rounded to 8 bits.
   if (Math.abs(module.alpha - saved.alpha) > Math.abs(module.alpha) * 2 ** -8) {
     throw new LoraError(
@@ -72,4 +97,10 @@ function assertFits(module: LoraModule, saved: LoraModule): void {
       { module: name, option: 'network_alpha', found: saved.alpha, expected: module.alpha },
     );
   }
+}
+
+function describeFactors(module: AdapterModule): string {
+  return factorsOf(module)
+    .map(({ part, shape }) => `${part.replace('.weight', '')} [${shape.join(', ')}]`)
+    .join(', ');
 }

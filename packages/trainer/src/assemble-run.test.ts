@@ -1,3 +1,4 @@
+import type { LoraModule } from '@musubi/lora';
 import type { WanConfig } from '@musubi/models';
 import type { RunParts } from './assemble-run.ts';
 
@@ -83,7 +84,8 @@ describe('random numbers', () => {
 
   test('are drawn for an adapter from a file, too', async () => {
     const { adapter } = await assemble();
-    const saved = { modules: adapter.modules.map((m) => ({ ...m, down: m.down.map((x) => -x), up: m.up.fill(1) })) };
+    const modules = adapter.modules as readonly LoraModule[];
+    const saved = { modules: modules.map((m) => ({ ...m, down: m.down.map((x) => -x), up: m.up.fill(1) })) };
     const run = await assemble('', { networkWeights: saved });
     expect(run.adapter).toEqual(saved);
     expect(start(run).generator.state()).toEqual(start(await assemble()).generator.state());
@@ -146,8 +148,9 @@ describe('the loop gets', () => {
     const { adapter, optimizer, ...run } = await assemble('--optimizer_type SGD --learning_rate 1');
     const { parameters } = run.start(async () => ({}), {});
     optimizer.step(new Map(parameters.map(({ name, data }) => [name, data.map(() => -1)])), [1]);
-    expect(adapter.modules.every(({ up }) => up.every((x) => x === 1))).toBe(true);
-    expect(parameters[1]?.data).toBe(adapter.modules[0]?.up);
+    const modules = adapter.modules as readonly LoraModule[];
+    expect(modules.every(({ up }) => up.every((x) => x === 1))).toBe(true);
+    expect(parameters[1]?.data).toBe(modules[0]?.up);
   });
 
   test('a graph whose inputs are the feeds and the weights, and whose outputs are loss and gradients', async () => {

@@ -1,14 +1,21 @@
 import type { TrainConfig } from '@musubi/config';
 import type { TrainingData } from '@musubi/dataset';
-import type { LoraAdapter } from '@musubi/lora';
+import type { Adapter, LoraGroup } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
 import type { ParameterSource } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
 import type { PoolSource, TimestepSamplerOptions } from '@musubi/samplers';
 
-import { type TrainingGraphs } from '@musubi/autodiff';
-import { createLora, loadWeights, loraParameters, selectTargets } from '@musubi/lora';
+import {
+  assertDropout,
+  createAdapter,
+  limitWeightNorms,
+  loadWeights,
+  loraGroups,
+  loraParameters,
+  selectTargets,
+} from '@musubi/lora';
 import { createOptimizer } from '@musubi/optimizers';
 import { TorchGenerator } from '@musubi/random';
 import { createBucketedUniform, createTimestepSampler } from '@musubi/samplers';
@@ -19,7 +26,7 @@ import { baseDtype } from './base-dtype.ts';
 import { learningRates } from './learning-rates.ts';
 import { prepareMicroBatch } from './micro-batch.ts';
 import { type StepPlan, planSteps } from './step-plan.ts';
-import { createTrainingModel } from './training-model.ts';
+import { type TrainingModel, createTrainingModel } from './training-model.ts';
 
 export interface RunParts<Config> {
   readonly config: TrainConfig;
@@ -32,7 +39,7 @@ export interface RunParts<Config> {
   /** Python's generator, seeded with the seed, after the dataset seed was drawn. */
   readonly pythonRandom: PoolSource;
   /** `--network_weights` */
-  readonly networkWeights: LoraAdapter | null;
+  readonly networkWeights: Adapter | null;
   /** `--base_weights` */
   readonly frozen: readonly InjectedAdapter[];
 }
@@ -40,9 +47,11 @@ export interface RunParts<Config> {
 /** A run with everything but its session. */
 export interface AssembledRun {
   readonly plan: StepPlan;
-  readonly adapter: LoraAdapter;
-  readonly graphs: TrainingGraphs;
+  readonly adapter: Adapter;
+  readonly graphs: TrainingModel;
   readonly optimizer: Optimizer;
+  /** Of the parameter groups, e.g. `unet` and `unet plus`. */
+  readonly groupNames: readonly string[];
   /** Modules that `--network_weights` left as they were initialised. */
   readonly notLoaded: readonly string[];
   /** The loop's arguments for a session that runs `graphs.training`. */
@@ -62,7 +71,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   const { adapter, missing } = initialAdapter(parts, generator);
   const plan = planSteps({ ...config, batchesPerEpoch: data.batchesPerEpoch });
   const parameters = loraParameters(adapter);
-  const groups = [{ name: 'unet', learningRate: config.learningRate, parameters }];
+  const groups = parameterGroups(adapter, config);
   const optimizer = createOptimizer(config.optimizerType, groups, config.optimizerArgs);
   const rates = learningRates(config, optimizer, plan);
   const dtype = baseDtype(model.weights);
@@ -71,6 +80,8 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   const bucketedUniform =
     config.numTimestepBuckets === null ? null : createBucketedUniform(config.numTimestepBuckets, parts.pythonRandom);
   const sampler = createTimestepSampler(timesteps, { bucketedUniform });
+  const dropout = { network: config.networkDropout, rank: config.rankDropout, module: config.moduleDropout };
+  assertDropout(dropout);
   const graphs = createTrainingModel({
     architecture,
     config: model.config,
@@ -78,7 +89,10 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     adapter,
     frozen: parts.frozen,
     gradientCheckpointing: config.gradientCheckpointing,
+    dropout,
   });
+  const { drawMasks } = graphs;
+  const normLimit = config.scaleWeightNorms;
   const micro = { architecture, config: model.config, sampler, weightingScheme: config.weightingScheme, dtype };
 
   return {
@@ -86,18 +100,23 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     adapter,
     graphs,
     optimizer,
+    groupNames: groups.map(({ name }) => name),
     notLoaded: missing,
     start: (run, hooks) => ({
       plan,
       data,
       generator,
-      prepare: (batch, source) => prepareMicroBatch(batch, source, micro),
+      prepare: (batch, source) => {
+        const { feeds, timesteps: drawn } = prepareMicroBatch(batch, source, micro);
+        return { feeds: { ...feeds, ...drawMasks?.(feeds, source) }, timesteps: drawn };
+      },
       run,
       parameters,
       optimizer,
       learningRates: (step) => groups.map((group) => rates(step, group.learningRate)),
       gradientAccumulationSteps: config.gradientAccumulationSteps,
       maxGradNorm: config.maxGradNorm,
+      ...(normLimit === null ? {} : { limitNorms: () => limitWeightNorms(adapter, normLimit) }),
       hooks,
     }),
   };
@@ -109,6 +128,12 @@ function assertRangeIsHit(options: TimestepSamplerOptions, seed: number): void {
   createTimestepSampler(options)({ count: 1, latentShape: [1, 1, 1, 128, 128], source: new TorchGenerator(seed) });
 }
 
+/** A rate of 0 leaves a group out, but not the last one: then nothing changes. */
+function parameterGroups(adapter: Adapter, { learningRate, loraplusLrRatio }: TrainConfig): readonly LoraGroup[] {
+  const groups = loraGroups(adapter, learningRate, loraplusLrRatio);
+  return groups.length > 0 ? groups : [{ name: 'unet', learningRate, parameters: loraParameters(adapter) }];
+}
+
 function initialAdapter<Config>(parts: RunParts<Config>, generator: TorchGenerator) {
   const { config, architecture, model, networkWeights } = parts;
   const { lora } = architecture;
@@ -117,7 +142,9 @@ function initialAdapter<Config>(parts: RunParts<Config>, generator: TorchGenerat
     { blockClasses: [lora.targetClass], exclude: lora.defaultExcludePatterns },
     { exclude: config.excludePatterns, include: config.includePatterns },
   );
-  const fresh = createLora({
+  const fresh = createAdapter({
+    kind: config.networkKind,
+    factor: config.lokrFactor,
     modules,
     rank: config.networkDim,
     alpha: config.networkAlpha,

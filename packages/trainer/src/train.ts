@@ -1,4 +1,5 @@
 import type { TrainingBatch, TrainingData } from '@musubi/dataset';
+import type { WeightNorms } from '@musubi/lora';
 import type { HostTensor } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
 import type { TorchGenerator } from '@musubi/random';
@@ -38,6 +39,8 @@ export interface TrainingRun {
   readonly gradientAccumulationSteps: number;
   /** 0 is no limit. */
   readonly maxGradNorm: number;
+  /** Limits the norms of the adapter after each batch (`--scale_weight_norms`); null: they have none. */
+  readonly limitNorms?: () => WeightNorms | null;
   readonly hooks: TrainingHooks;
 }
 
@@ -78,6 +81,8 @@ export interface BatchReport extends RunPosition {
   readonly learningRates: readonly number[];
   /** Norm of all gradients before clipping; null between steps. */
   readonly gradientNorm: number | null;
+  /** What `limitNorms` gave. */
+  readonly weightNorms?: WeightNorms | null;
   readonly datasetIndex: number;
   readonly items: readonly string[];
   readonly timesteps: readonly number[];
@@ -149,8 +154,9 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
         }
         stepItems = [];
         moveTo({ step, epoch });
-        await hooks.onStep?.({ step, epoch });
       }
+      const weightNorms = run.limitNorms?.() ?? null;
+      if (completesStep) await hooks.onStep?.({ step, epoch });
       averageLoss = average.add(batchInEpoch - 1, loss);
       const own = optimizer.ownLearningRates();
       await hooks.onBatch?.({
@@ -164,6 +170,7 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
         stepLearningRates: own ?? stepLearningRates,
         learningRates: own ?? run.learningRates(step),
         gradientNorm,
+        weightNorms,
         datasetIndex: batch.datasetIndex,
         items,
         timesteps: [...timesteps],

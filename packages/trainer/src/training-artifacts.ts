@@ -1,5 +1,5 @@
 import type { TrainingArtifacts, TrainingGraphs } from '@musubi/autodiff';
-import type { LoraAdapter } from '@musubi/lora';
+import type { Adapter } from '@musubi/lora';
 import type { Optimizer } from '@musubi/optimizers';
 import type { AdamwGraphOptions } from '@musubi/optimizers/graph';
 
@@ -8,7 +8,7 @@ import { adamwGraph } from '@musubi/optimizers/graph';
 
 export interface TrainingArtifactsOptions {
   readonly graphs: TrainingGraphs;
-  readonly adapter: LoraAdapter;
+  readonly adapter: Adapter;
   /** AdamW; its state goes into the checkpoint. */
   readonly optimizer: Optimizer;
   readonly adamw?: AdamwGraphOptions;

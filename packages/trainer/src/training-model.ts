@@ -1,11 +1,11 @@
 import type { Architecture } from '@musubi/models';
-import type { InjectedAdapter } from '@musubi/lora/graph';
-import type { LoraAdapter } from '@musubi/lora';
+import type { DropoutFeeds, InjectedAdapter } from '@musubi/lora/graph';
+import type { Adapter, DropoutOptions } from '@musubi/lora';
 import type { ParameterSource, Value } from '@musubi/onnx-graph';
 
 import { type TrainingGraphs, createTrainingGraphs } from '@musubi/autodiff';
 import { loraParameters } from '@musubi/lora';
-import { injectLora } from '@musubi/lora/graph';
+import { injectLora, planDropout } from '@musubi/lora/graph';
 import { Graph, createParams, mul, reduceMean, sub } from '@musubi/onnx-graph';
 
 export interface TrainingModelOptions<Config> {
@@ -14,11 +14,18 @@ export interface TrainingModelOptions<Config> {
   /** The base weights, where they lie. */
   readonly weights: ParameterSource;
   /** The adapter to train; its weights become inputs named like the keys of its file. */
-  readonly adapter: LoraAdapter;
+  readonly adapter: Adapter;
   /** Frozen adapters, in place of merging them into the base (`--base_weights`). */
   readonly frozen?: readonly InjectedAdapter[];
   /** Recompute each block in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /** Of the adapter to train. */
+  readonly dropout?: DropoutOptions;
+}
+
+export interface TrainingModel extends TrainingGraphs {
+  /** Draws what the graphs take as masks; null when nothing is dropped. A mask of ones drops nothing. */
+  readonly drawMasks: DropoutFeeds | null;
 }
 
 /**
@@ -28,17 +35,20 @@ export interface TrainingModelOptions<Config> {
  * adapter's weights. `loss` is the mean of `loss_weight·(prediction − target)²` (Lipman et al. 2023, arXiv 2210.02747,
  * for the velocity target).
  */
-export function createTrainingModel<Config>(options: TrainingModelOptions<Config>): TrainingGraphs {
-  const { architecture, config, weights, adapter, frozen = [], gradientCheckpointing = false } = options;
+export function createTrainingModel<Config>(options: TrainingModelOptions<Config>): TrainingModel {
+  const { architecture, config, weights, adapter, frozen = [], gradientCheckpointing = false, dropout = {} } = options;
   const base = new Graph(architecture.longName);
   const { prediction } = architecture.build(createParams(base, weights), config);
   base.output(
     'loss',
     base.within('loss', () => flowMatchingLoss(prediction)),
   );
-  const forward = injectLora(base, [...frozen, { adapter }]);
+  const forward = injectLora(base, [...frozen, { adapter, dropout }]);
   const trainable = loraParameters(adapter).map(({ name }) => name);
-  return createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing });
+  return {
+    ...createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing }),
+    drawMasks: planDropout(forward, adapter, dropout),
+  };
 }
 
 function flowMatchingLoss(prediction: Value): Value {

@@ -1,4 +1,4 @@
-import { refused, works, type OptionSpec } from '../option-spec.ts';
+import { works, type OptionSpec } from '../option-spec.ts';
 
 export const networkOptions: readonly OptionSpec[] = [
   {
@@ -6,7 +6,7 @@ export const networkOptions: readonly OptionSpec[] = [
     type: 'string',
     default: null,
     group: 'network',
-    help: 'Kind of adapter; networks.lora_wan in this release.',
+    help: 'Kind of adapter: networks.lora_wan, networks.loha or networks.lokr.',
     support: works,
   },
   {
@@ -31,9 +31,10 @@ export const networkOptions: readonly OptionSpec[] = [
     name: 'network_dropout',
     type: 'float',
     default: null,
+    range: { min: 0, max: 1 },
     group: 'network',
-    help: 'Share of rank activations dropped in training.',
-    support: refused('dropout in the adapter is not in this release'),
+    help: 'Share of rank activations dropped in training, below 1.',
+    support: works,
   },
   {
     name: 'network_args',
@@ -41,7 +42,7 @@ export const networkOptions: readonly OptionSpec[] = [
     default: null,
     nargs: '*',
     group: 'network',
-    help: "Details of the adapter as key=value: exclude_patterns and include_patterns, each a Python list such as [r'.*ffn.*'].",
+    help: "Details of the adapter as key=value: exclude_patterns and include_patterns, each a Python list such as [r'.*ffn.*']; loraplus_lr_ratio; rank_dropout, module_dropout; factor (LoKr); verbose=True.",
     support: works,
   },
   {
@@ -64,9 +65,10 @@ export const networkOptions: readonly OptionSpec[] = [
     name: 'scale_weight_norms',
     type: 'float',
     default: null,
+    range: { above: 0 },
     group: 'network',
-    help: 'Largest norm of an adapter product; larger ones are scaled down.',
-    support: refused('limiting weight norms is not in this release'),
+    help: 'Largest norm of an adapter product; larger ones are scaled down. Of no effect for LoHa and LoKr.',
+    support: works,
   },
   {
     name: 'base_weights',

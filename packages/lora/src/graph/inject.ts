@@ -1,39 +1,33 @@
-import {
-  add,
-  cast,
-  copyNode,
-  formatShape,
-  matmul,
-  mul,
-  rewriteGraph,
-  transpose,
-  weightInFile,
-  wideWeight,
-} from '@musubi/onnx-graph';
-import type { Graph, Node, ParameterSource, Value } from '@musubi/onnx-graph';
-import type { LoraModule } from '../adapter.ts';
+import { add, cast, copyNode, formatShape, mul, rewriteGraph, weightInFile, wideWeight } from '@musubi/onnx-graph';
+import type { Graph, Node, ParameterSource, Shape, Value } from '@musubi/onnx-graph';
+import { hasDropout } from '../dropout.ts';
+import type { DropoutOptions } from '../dropout.ts';
 import { LoraError } from '../errors.ts';
 import { findLayers } from './layers.ts';
 import type { Layer } from './layers.ts';
+import { dropoutName, updateOf } from './updates.ts';
+import type { ModuleSizes } from './updates.ts';
 
 /** An adapter and how it enters the graph. */
 export interface InjectedAdapter {
   /** sizes and alphas; weights are not looked at */
-  readonly adapter: {
-    readonly modules: readonly Pick<LoraModule, 'name' | 'rank' | 'alpha' | 'inFeatures' | 'outFeatures'>[];
-  };
+  readonly adapter: { readonly modules: readonly ModuleSizes[] };
   /** factor of the whole adapter, default 1 (`--base_weights_multiplier`) */
   readonly multiplier?: number;
   /** stands before the names of its weights, default nothing; two adapters need two prefixes */
   readonly prefix?: string;
   /** where the weights of a frozen adapter lie: they become initializers. Without it they are inputs of the graph. */
   readonly source?: ParameterSource;
+  /** takes a mask a module as input, `<prefix><module>.dropout`; `drawDropout` makes its values */
+  readonly dropout?: DropoutOptions;
 }
 
 /**
  * A forward graph in which linear layers carry adapters:
  *
  *     y = x·Wᵀ + b + (multiplier·alpha/rank · x·downᵀ)·upᵀ
+ *
+ * LoHa and LoKr: see `ProductModule`.
  *
  * A layer is a `MatMul` whose right side is the transpose of the weight `<path>.weight` (through a `Cast`); its
  * adapter is the module called `loraName(path)`. Inject before products are fused and weights are gated.
@@ -53,7 +47,7 @@ export function injectLora(graph: Graph, adapters: readonly InjectedAdapter[]): 
     let [y] = copyNode(node, rewriter) as [Value];
     for (const update of here) {
       const x = cast(rewriter.map(update.x), 'float32');
-      const delta = rewriter.target.within('lora', () => lowRankProduct(x, update, rewriter.target, weights));
+      const delta = rewriter.target.within('lora', () => deltaOf(x, update, rewriter.target, weights));
       // A base in another precision is left once: the sum is rounded, not the adapter's part.
       y = cast(add(cast(y, 'float32'), delta), y.dtype);
     }
@@ -69,7 +63,7 @@ function assertDistinctPrefixes(adapters: readonly InjectedAdapter[]): void {
   throw new LoraError('DUPLICATE_NAME', `two adapters have the prefix "${twice}".`, remedy, { found: twice });
 }
 
-type InjectedModule = InjectedAdapter['adapter']['modules'][number];
+type InjectedModule = ModuleSizes;
 
 /** One adapter on one use of a layer. */
 interface Update {
@@ -95,14 +89,23 @@ function planUpdates(graph: Graph, adapters: readonly InjectedAdapter[]): Readon
   return updates;
 }
 
-/** `(scale · x·downᵀ)·upᵀ`; the scale goes to the narrow side, `[…, rank]`. */
-function lowRankProduct(x: Value, { module, injected }: Update, graph: Graph, weights: Map<string, Value>): Value {
-  const { name, rank, alpha, inFeatures, outFeatures } = module;
-  const scale = ((injected.multiplier ?? 1) * alpha) / rank;
-  const down = adapterWeight(`${name}.lora_down.weight`, [rank, inFeatures], injected, graph, weights);
-  const up = adapterWeight(`${name}.lora_up.weight`, [outFeatures, rank], injected, graph, weights);
-  const narrow = matmul(x, transpose(down, [1, 0]));
-  return matmul(scale === 1 ? narrow : mul(narrow, scale), transpose(up, [1, 0]));
+/** What a module adds to its layer's output. */
+function deltaOf(x: Value, { module, injected }: Update, graph: Graph, weights: Map<string, Value>): Value {
+  const { prefix = '', multiplier = 1, dropout = {} } = injected;
+  const isDropped = hasDropout(dropout, module.kind);
+  return updateOf(module, x, {
+    multiplier,
+    weight: (part, shape) => adapterWeight(`${module.name}.${part}`, shape, injected, graph, weights),
+    mask: (y, shape) =>
+      isDropped ? mul(y, maskInput(`${prefix}${dropoutName(module)}`, shape(dropout), graph, weights)) : y,
+  });
+}
+
+/** A layer that is used twice has one mask. */
+function maskInput(name: string, shape: Shape, graph: Graph, known: Map<string, Value>): Value {
+  const value = known.get(name) ?? graph.input(name, 'float32', shape);
+  known.set(name, value);
+  return value;
 }
 
 /** The weight as float32: an input, or an initializer where the file lies. Made once, however often a layer is used. */

@@ -1,5 +1,5 @@
 import type { TrainConfig } from '@musubi/config';
-import type { LoraAdapter } from '@musubi/lora';
+import type { Adapter } from '@musubi/lora';
 import type { Optimizer } from '@musubi/optimizers';
 
 import { existsSync, statSync } from 'node:fs';
@@ -21,7 +21,7 @@ import { makeFolder } from './make-folder.ts';
 
 export interface AdapterFolderOptions {
   readonly config: TrainConfig;
-  readonly adapter: LoraAdapter;
+  readonly adapter: Adapter;
   readonly optimizer: Pick<Optimizer, 'train' | 'eval'>;
   readonly facts: RunFacts;
   readonly onEvent: (event: TrainEvent) => void;

@@ -1,12 +1,12 @@
 import type { TrainConfig } from '@musubi/config';
-import type { LoraAdapter } from '@musubi/lora';
+import type { Adapter } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, LoraModule, ResolvedWeights } from '@musubi/models';
 
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-import { LoraError, loraName, readLora } from '@musubi/lora';
+import { LoraError, loraName, readAdapter } from '@musubi/lora';
 import { adapterSource } from '@musubi/lora/graph';
 import { resolveWeights } from '@musubi/models';
 import { openCheckpointFile } from '@musubi/safetensors/node';
@@ -72,11 +72,11 @@ async function readModelJson(dit: string, logger: (line: string) => void): Promi
 }
 
 /** `--network_weights` */
-export async function readNetworkWeights({ networkWeights }: TrainConfig): Promise<LoraAdapter | null> {
+export async function readNetworkWeights({ networkWeights }: TrainConfig): Promise<Adapter | null> {
   if (networkWeights === null) return null;
   return withFile('network_weights', networkWeights, async () => {
     const store = await openCheckpointFile(networkWeights);
-    return readLora(store).finally(() => store.close());
+    return readAdapter(store).finally(() => store.close());
   });
 }
 
@@ -97,7 +97,7 @@ export async function openFrozenAdapters(
     const [adapter, source] = await withFile('base_weights', path, async () => {
       const store = await openCheckpointFile(path);
       closing.push(() => store.close());
-      const read = await readLora(store);
+      const read = await readAdapter(store);
       assertFits(read, layers);
       return [read, adapterSource(store, files.locate(prefix))] as const;
     });
@@ -106,7 +106,7 @@ export async function openFrozenAdapters(
   return adapters;
 }
 
-function assertFits({ modules }: LoraAdapter, layers: readonly LoraModule[]): void {
+function assertFits({ modules }: Adapter, layers: readonly LoraModule[]): void {
   const sizes = new Map(layers.map(({ path, ...size }) => [loraName(path), size]));
   for (const { name, inFeatures, outFeatures } of modules) {
     const layer = sizes.get(name);

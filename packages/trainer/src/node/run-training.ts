@@ -74,7 +74,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       networkWeights,
       frozen,
     });
-    describeRun(run, data, logger);
+    describeRun(run, data, config, logger);
 
     const runtime = hooks.runtime ?? (await createNodeRuntime());
     if (!hooks.runtime) closing.push(() => runtime.close());
@@ -124,7 +124,7 @@ async function trainAndSave(
       onEvent({ type: 'epoch-end', epoch: at.epoch, averageLoss });
       await saving.afterEpoch(at);
     },
-    onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: ['unet'] }),
+    onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: run.groupNames }),
     onFailure: async (at) => {
       try {
         await saving.now(at);
@@ -149,13 +149,24 @@ function describeData({ datasets }: TrainingData, logger: (line: string) => void
   });
 }
 
-function describeRun({ adapter, plan, notLoaded }: AssembledRun, data: TrainingData, logger: (line: string) => void) {
+function describeRun(
+  { adapter, plan, notLoaded }: AssembledRun,
+  data: TrainingData,
+  { networkVerbose, networkKind, loraplusLrRatio, scaleWeightNorms }: TrainConfig,
+  logger: (line: string) => void,
+) {
   if (notLoaded.length > 0) {
     logger(`network_weights has no weights for ${notLoaded.length} modules, e.g. ${notLoaded[0]}.`);
   }
   const { maxTrainSteps, numEpochs } = plan;
   const size = `${maxTrainSteps} steps in ${numEpochs} epochs of ${data.batchesPerEpoch} batches`;
   logger(`${adapter.modules.length} modules, ${size}`);
+  if (networkVerbose) {
+    for (const { name, rank, alpha } of adapter.modules) logger(`  ${name}: rank ${rank}, alpha ${alpha}`);
+  }
+  if (networkKind === 'lora') return;
+  if (loraplusLrRatio !== null) logger('loraplus_lr_ratio has no effect: this kind of adapter has no lora_up.');
+  if (scaleWeightNorms !== null) logger('scale_weight_norms has no effect: it limits products of LoRA only.');
 }
 
 function memoryFor({ weights }: Pick<ResolvedWeights<unknown>, 'weights'>): MemoryPlan {
