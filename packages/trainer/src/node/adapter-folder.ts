@@ -3,7 +3,7 @@ import type { Adapter } from '@musubi/lora';
 import type { Optimizer } from '@musubi/optimizers';
 
 import { existsSync, statSync } from 'node:fs';
-import { mkdtemp, rm, rmdir } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { loraFile, savePrecision } from '@musubi/lora';
@@ -16,8 +16,7 @@ import type { TrainEvent } from './run-hooks.ts';
 import { lastFile } from '../checkpoint-files.ts';
 import { TrainerError } from '../errors.ts';
 import { adapterMetadata } from '../run-metadata.ts';
-import { fileTroubles } from './file-troubles.ts';
-import { makeFolder } from './make-folder.ts';
+import { makeWritableFolder } from './make-folder.ts';
 
 export interface AdapterFolderOptions {
   readonly config: TrainConfig;
@@ -71,18 +70,13 @@ export function openAdapterFolder(options: AdapterFolderOptions): AdapterFolder 
  * @throws {TrainerError} `OUTPUT_UNWRITABLE`
  */
 export async function makeOutputFolder({ outputDir, outputName }: TrainConfig): Promise<void> {
-  const unwritable = (found: string, remedy: string, option: string, cause?: unknown) =>
-    new TrainerError('OUTPUT_UNWRITABLE', found, remedy, { option, file: outputDir }, { cause });
-  try {
-    await makeFolder(outputDir);
-    // Rights alone do not tell: disks can be read-only, and Windows keeps them elsewhere.
-    await rmdir(await mkdtemp(join(outputDir, '.musubi-')));
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    const found = `output_dir = "${outputDir}" cannot be written to: ${fileTroubles[code] ?? code}.`;
-    throw unwritable(found, 'Choose a folder that can be made and written to.', 'output_dir', cause);
-  }
+  await makeWritableFolder(outputDir, `output_dir = "${outputDir}"`, 'output_dir');
   const result = join(outputDir, lastFile(outputName));
   if (!statSync(result, { throwIfNoEntry: false })?.isDirectory()) return;
-  throw unwritable(`${result}, the file to save, is a folder.`, 'Choose another output_name.', 'output_name');
+  throw new TrainerError(
+    'OUTPUT_UNWRITABLE',
+    `${result}, the file to save, is a folder.`,
+    'Choose another output_name.',
+    { option: 'output_name', file: outputDir },
+  );
 }

@@ -15,7 +15,8 @@ import type { CachingWork } from './run-caching.ts';
 
 import { latentCache } from '../../caching/latent-cache.ts';
 import { type LatentEncoder, encodePictures } from '../../caching/encode-pictures.ts';
-import { exists, makeCacheFolder } from './folders.ts';
+import { makeWritableFolder } from '../make-folder.ts';
+import { exists } from './cache-files.ts';
 import { openJournal } from './journal.ts';
 import { openLatentEncoder } from './open-latent-encoder.ts';
 import { fileFacts } from './file-facts.ts';
@@ -80,7 +81,7 @@ async function planDataset(
 ): Promise<CachingWork<PictureItem>> {
   const { cacheDirectory, config } = dataset;
   const { items } = await dataset.plan();
-  await makeCacheFolder(cacheDirectory);
+  await makeWritableFolder(cacheDirectory, `The cache folder ${cacheDirectory}`, 'cache_directory');
   const journal = await openJournal(cacheDirectory, 'wan_latents', { ...settings, dataset: config.options });
   const isKept = (item: PlannedItem) =>
     skipExisting ? exists(item.latentCache) : journal.isDone(item.latentCache, [...item.targets, ...item.controls]);

@@ -15,7 +15,8 @@ import type { CachingWork } from './run-caching.ts';
 import { encodeTextCache } from '../../caching/text-cache-file.ts';
 import { mergeTextCache, textCache } from '../../caching/text-cache.ts';
 import { fileFacts } from './file-facts.ts';
-import { exists, makeCacheFolder } from './folders.ts';
+import { makeWritableFolder } from '../make-folder.ts';
+import { exists } from './cache-files.ts';
 import { openJournal } from './journal.ts';
 import { type CaptionEncoder, openCaptionEncoder } from './open-caption-encoder.ts';
 import { runCaching } from './run-caching.ts';
@@ -72,7 +73,7 @@ async function planDataset(
   logger: (line: string) => void,
 ): Promise<CachingWork<CachingItem>> {
   const { cacheDirectory, items, textBatches } = dataset;
-  await makeCacheFolder(cacheDirectory);
+  await makeWritableFolder(cacheDirectory, `The cache folder ${cacheDirectory}`, 'cache_directory');
   const journal = await openJournal(cacheDirectory, 'wan_texts', settings);
   const isKept = async (item: CachingItem) =>
     skipExisting

@@ -3,7 +3,7 @@ import type { CachingDataset } from '@musubi/dataset/node';
 import type { CachingJournal } from './journal.ts';
 import type { CachingHooks, CachingOutcome } from './hooks.ts';
 
-import { removeCaches } from './folders.ts';
+import { removeCaches } from './cache-files.ts';
 
 /** A dataset's part of a caching run. */
 export interface CachingWork<Item> {
