@@ -42,10 +42,13 @@ interface Layout {
 
 let files = 0;
 
+/** The number at a place of a file: bfloat16 has all whole numbers up to 256 only. */
+const numberAt = (place: number): number => place % 251;
+
 /** The numbers 0, 1, … behind one odd byte of a file, seen through a layout. */
 function weight({ shape, strides }: Layout, dtype: Dtype): StoredParameter {
   const span = shape.reduce((sum, size, axis) => sum + (size - 1) * (strides[axis] ?? 0), 1);
-  const data = encoders[dtype](Array.from({ length: span }, (_, i) => i));
+  const data = encoders[dtype](Array.from({ length: span }, (_, i) => numberAt(i)));
   const location = `${files++}.pth`;
   writeFileSync(join(folder, location), Uint8Array.from([7, ...data]));
   return { dtype, shape, strides, external: { location, offset: 1, length: data.length } };
@@ -69,11 +72,12 @@ async function run(graph: Graph): Promise<Record<string, readonly number[]>> {
 
 /** What the elements are, by the definition of strides. */
 function elements({ shape, strides }: Layout): number[] {
-  return shape.reduce<number[]>(
+  const places = shape.reduce<number[]>(
     (starts, size, axis) =>
       starts.flatMap((start) => Array.from({ length: size }, (_, i) => start + i * (strides[axis] ?? 0))),
     [0],
   );
+  return places.map(numberAt);
 }
 
 /** Axes inside one another with gaps, some repeated, in any order. */
