@@ -148,7 +148,6 @@ export async function toTrainConfig(
       else if (key === 'loraplus_lr_ratio') {
         found.loraplusLrRatio = readNumber(key, written, (ratio) => ratio >= 0, 'a number from 0');
       } else if (key === 'factor' && kind === 'lokr') {
-        const isFactor = (factor: number) => Number.isInteger(factor) && (factor === -1 || factor > 0);
         found.lokrFactor = readNumber(key, written, isFactor, 'a whole number from 1, or -1') ?? -1;
       } else if (key === 'verbose') found.networkVerbose = written === 'True';
       else if (laterNetworkArgs.includes(key))
@@ -322,6 +321,7 @@ function kindOf(networkModule: string): NetworkKind | null {
 }
 
 const isShare = (value: number): boolean => value >= 0 && value < 1;
+const isFactor = (value: number): boolean => Number.isInteger(value) && (value === -1 || value > 0);
 
 const networkArgNames = [
   'exclude_patterns',

@@ -2,6 +2,8 @@ export { loraName } from './naming.ts';
 export { selectTargets } from './targets.ts';
 export type { TargetModule, TargetRules, UserPatterns } from './targets.ts';
 export { compilePattern } from './pattern.ts';
+export { filterKeys } from './filter-keys.ts';
+export type { KeyFilter } from './filter-keys.ts';
 export { createAdapter, createLora, factorize } from './create.ts';
 export type { CreateAdapterOptions, CreateLoraOptions, UniformGenerator } from './create.ts';
 export { factorsOf, loraParameters } from './adapter.ts';

@@ -1,7 +1,8 @@
 import { LoraError } from './errors.ts';
 
 /**
- * A Python regular expression as a JavaScript one that has to match the whole text, as `re.fullmatch`.
+ * A Python regular expression as a JavaScript one that has to match the whole text, as `re.fullmatch`; with `anywhere`
+ * a part of it, as `re.search`.
  *
  * Named groups, `\A`, `\Z`, comments, `{,n}`, `[]x]`, `\a`, `\U…` and global flags at the start are converted. What
  * JavaScript cannot do (atomic groups, possessive quantifiers, conditionals, `\N{…}`, verbose mode, flags of one group)
@@ -9,10 +10,14 @@ import { LoraError } from './errors.ts';
  *
  * @throws {LoraError} `PATTERN_INVALID`, `PATTERN_UNSUPPORTED`
  */
-export function compilePattern(pattern: string, option = 'exclude_patterns'): RegExp {
+export function compilePattern(
+  pattern: string,
+  option = 'exclude_patterns',
+  { anywhere = false }: { readonly anywhere?: boolean } = {},
+): RegExp {
   const { source, flags } = convert(pattern, option);
   try {
-    return new RegExp(`^(?:${source})$`, flags);
+    return new RegExp(anywhere ? source : `^(?:${source})$`, flags);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new LoraError(

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromFloat32 } from '@musubi/safetensors';
@@ -16,6 +16,8 @@ import {
   postHocEma,
 } from '../src/index.ts';
 import { averageLoraFiles, convertLoraFile, mergeLoraFiles } from '../src/node.ts';
+import { pickle, record, tensor as pickledTensor } from '../../safetensors/tests/make-pickle.ts';
+import { makePth } from '../../safetensors/tests/make-pth.ts';
 import { storeOf } from './golden-tensors.ts';
 
 const tensor = (name: string, shape: number[], list: number[], dtype: SafetensorsDtype = 'F32'): TensorToWrite => ({
@@ -272,6 +274,16 @@ describe('files', () => {
     const adapters = [1, 2].map((n) => ({ path: at(`${n}.safetensors`), multiplier: n }));
     expect(await mergeLoraFiles({ base: at('base.safetensors'), adapters, output: at('m.safetensors') })).toBe(1);
     expect((await read('m.safetensors'))['q.weight']).toEqual([5, 5, 10, 10, 15, 15]);
+  });
+
+  test("are merged into a checkpoint in PyTorch's format", async () => {
+    // q.weight is [2, 3] with the numbers 0 to 5.
+    await writeFile(at('base.pth'), makePth(pickle(record({ 'q.weight': pickledTensor() }))));
+    const turned = [tensor(down.name, [1, 3], [1, 1, 1]), tensor(up.name, [2, 1], [1, 2])];
+    await writeSafetensorsFile(at('turned.safetensors'), turned);
+    const adapters = [{ path: at('turned.safetensors'), multiplier: 1 }];
+    expect(await mergeLoraFiles({ base: at('base.pth'), adapters, output: at('m.safetensors') })).toBe(1);
+    expect(await read('m.safetensors')).toEqual({ 'q.weight': [1, 2, 3, 5, 6, 7] });
   });
 
   test('are converted', async () => {

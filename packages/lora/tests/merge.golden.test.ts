@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
-import { mergeLora } from '../src/index.ts';
+import { filterKeys, mergeLora } from '../src/index.ts';
 import { dtypeOf, goldenStore, storeOf, unitInTheLastPlace } from './golden-tensors.ts';
 import type { GoldenTensors } from './golden-tensors.ts';
 
@@ -10,6 +10,11 @@ interface Golden {
     args: { multiplier: number; base_dtype: string };
     input: { base: GoldenTensors; lora: GoldenTensors };
     output: GoldenTensors;
+  }[];
+  filter: {
+    args: { include_pattern: string | null; exclude_pattern: string | null };
+    input: string[];
+    output: string[];
   }[];
   cases: {
     args: { base_dtype: string; loras: string[]; multipliers: number[]; has_alpha: boolean };
@@ -28,6 +33,10 @@ test('the default folder has cases of every kind', () => {
 test.each(golden.merge_module)('as the merge script: $args', async ({ args, input, output }) => {
   const adapters = [{ store: await goldenStore(input.lora), multiplier: args.multiplier }];
   await compare(mergeLora(await goldenStore(input.base), adapters).tensors, output);
+});
+
+test.each(golden.filter)('keys with $args', ({ args, input, output }) => {
+  expect(filterKeys(input, { include: args.include_pattern, exclude: args.exclude_pattern })).toEqual(output);
 });
 
 describe.each(golden.cases)('as models are loaded: $args', ({ args, input, output }) => {

@@ -72,7 +72,7 @@ export const loraToolOptions: readonly OptionSpec[] = [
     default: null,
     scripts: merge,
     group: 'files',
-    help: 'Checkpoint: a safetensors file, one of its shards, or its index; its number types are kept.',
+    help: 'Checkpoint: a safetensors file, one of its shards, its index, or a .pth file; its number types are kept.',
     support: works,
   },
   {

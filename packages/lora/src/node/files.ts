@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { openSafetensorsFile } from '@musubi/safetensors/node';
+import { openCheckpointFile } from '@musubi/safetensors/node';
 import type { TensorStore } from '@musubi/safetensors';
 import { LoraError } from '../errors.ts';
 
@@ -11,7 +11,7 @@ export async function withFiles<T>(
 ): Promise<T> {
   const stores: TensorStore[] = [];
   try {
-    for (const path of paths) stores.push(await openSafetensorsFile(path));
+    for (const path of paths) stores.push(await openCheckpointFile(path));
     return await task(stores);
   } finally {
     for (const store of stores.toReversed()) await store.close();

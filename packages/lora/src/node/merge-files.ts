@@ -3,7 +3,7 @@ import { mergeLora } from '../merge.ts';
 import { assertOther, withFiles } from './files.ts';
 
 export interface MergeRequest {
-  /** checkpoint: a file, one of its shards, or its index */
+  /** checkpoint: a safetensors file, one of its shards, its index, or a PyTorch file */
   readonly base: string;
   readonly adapters: readonly { readonly path: string; readonly multiplier: number }[];
   readonly output: string;
