@@ -1,1 +1,11 @@
-export {};
+export { decodeFp8, encodeFp8, encodeScaled } from './codec.ts';
+export { FP8_FORMATS } from './formats.ts';
+export type { Fp8Format, Fp8FormatSpec } from './formats.ts';
+export { chooseGrouping, DEFAULT_BLOCK_SIZE, FP8_MODES } from './grouping.ts';
+export type { Fp8Mode, Grouping } from './grouping.ts';
+export { dequantizeToBytes, dequantizeWeight, quantizeWeight, scaleBytes } from './quantize.ts';
+export type { Fp8Options, QuantizedWeight, WeightToQuantize } from './quantize.ts';
+export { FP8_TARGETS, isFp8Target, scaleKey } from './targets.ts';
+export type { Fp8Architecture, Fp8TargetList } from './targets.ts';
+export { Fp8Error } from './errors.ts';
+export type { Fp8ErrorCode, Fp8ErrorFacts } from './errors.ts';

@@ -1,0 +1,37 @@
+import type { Fp8Format } from '../formats.ts';
+import type { WeightDtype } from './scale.ts';
+
+/** Numbers read at a time: 2 MiB of bf16. */
+export const WINDOW = 1 << 20;
+
+/** Numbers that are worked on at a time, so that they stay in the processor's cache: 64 KiB of float32. */
+export const PIECE = 1 << 14;
+
+/**
+ * The inner loops over buffers of their own, in WebAssembly or in JavaScript, with equal results. `wide` and `decoded`
+ * are inside: they hold up to {@link PIECE} float32 each. Groups are runs of `size` numbers; their scales stand in
+ * `scales` from `firstGroup` on.
+ */
+export interface Engine {
+  readonly kind: 'wasm' | 'plain';
+  /** {@link WINDOW} numbers of any dtype, as in the file */
+  readonly raw: Uint8Array;
+  /** {@link WINDOW} codes */
+  readonly codes: Uint8Array;
+  /** {@link PIECE} scales */
+  readonly scales: Float32Array;
+  /** raw → wide: `count` numbers from number `first` on */
+  widen(dtype: WeightDtype, first: number, count: number): void;
+  /** wide → scales: the largest magnitude of each group; NaN counts as largest of all */
+  maxima(groups: number, size: number, firstGroup: number): void;
+  /** wide → codes from `firstCode` on */
+  encode(format: Fp8Format, groups: number, size: number, firstGroup: number, firstCode: number): void;
+  /** codes from `firstCode` on → decoded, each multiplied by its scale */
+  decode(format: Fp8Format, groups: number, size: number, firstGroup: number, firstCode: number): void;
+  /** decoded → raw from number `first` on */
+  narrow(dtype: WeightDtype, first: number, count: number): void;
+  /** rounds `decoded` to the dtype, in place */
+  round(dtype: WeightDtype, count: number): void;
+  /** Σ wide² and Σ (wide − decoded)² over `count` numbers */
+  errors(count: number): { readonly norm: number; readonly distance: number };
+}
