@@ -4,8 +4,8 @@ import { formatSpec } from './formats.ts';
 import type { Fp8Format } from './formats.ts';
 import { chooseGrouping, groupingOf } from './grouping.ts';
 import type { Fp8Mode } from './grouping.ts';
-import { assertWeightDtype } from './internal/scale.ts';
-import type { WeightDtype } from './internal/scale.ts';
+import { assertWeightDtype } from './internal/weight-dtype.ts';
+import type { WeightDtype } from './internal/weight-dtype.ts';
 import { sharedEngine } from './internal/shared-engine.ts';
 import { dequantizeStream, quantizeStream } from './internal/stream.ts';
 
@@ -42,7 +42,12 @@ export interface QuantizedWeight {
   readonly scaleDtype: WeightDtype;
   /** `√(Σ (w − ŵ)² / Σ w²)`, ŵ dequantized; 0 for a weight of zeros */
   readonly relativeError: number;
+  /** `Σ w²` */
+  readonly squaredNorm: number;
 }
+
+/** The part of a {@link QuantizedWeight} that says what the weight is. */
+export type Fp8Weight = Omit<QuantizedWeight, 'mode' | 'relativeError' | 'squaredNorm'>;
 
 /**
  * Quantizes a weight to 8-bit floats with a scale for the whole of it, for each row, or for each block of a row:
@@ -64,7 +69,7 @@ export function quantizeWeight(weight: WeightToQuantize, options: Fp8Options = {
   assertByteLength(data, count * (dtype === 'F32' ? 4 : 2), weight);
   const codes = new Uint8Array(count);
   let written = 0;
-  const { scales, relativeError } = quantizeStream(
+  const { scales, relativeError, squaredNorm } = quantizeStream(
     sharedEngine(),
     { name, dtype, format, grouping },
     (into, firstByte) => into.set(data.subarray(firstByte, firstByte + into.byteLength)),
@@ -74,7 +79,8 @@ export function quantizeWeight(weight: WeightToQuantize, options: Fp8Options = {
     },
   );
   const { scaleShape } = grouping;
-  return { format, mode: grouping.mode, shape, codes, scaleShape, scales, scaleDtype: dtype, relativeError };
+  const measured = { relativeError, squaredNorm };
+  return { format, mode: grouping.mode, shape, codes, scaleShape, scales, scaleDtype: dtype, ...measured };
 }
 
 /**
@@ -83,13 +89,12 @@ export function quantizeWeight(weight: WeightToQuantize, options: Fp8Options = {
  * @returns `[out, in]`, flat in row-major order
  * @throws {Fp8Error} `UNKNOWN_FORMAT`, `SHAPE_MISMATCH`, `UNSUPPORTED_DTYPE`
  */
-export function dequantizeWeight(weight: Omit<QuantizedWeight, 'mode' | 'relativeError'>): Float32Array {
-  const bytes = dequantizeToBytes(weight);
-  return toFloat32(bytes, weight.scaleDtype);
+export function dequantizeWeight(weight: Fp8Weight): Float32Array {
+  return toFloat32(dequantizeToBytes(weight), weight.scaleDtype);
 }
 
 /** As {@link dequantizeWeight}, as bytes of the dtype of the scale. */
-export function dequantizeToBytes(weight: Omit<QuantizedWeight, 'mode' | 'relativeError'>): Uint8Array {
+export function dequantizeToBytes(weight: Fp8Weight): Uint8Array {
   const { format, shape, codes, scaleShape, scales, scaleDtype: dtype } = weight;
   formatSpec(format);
   assertWeightDtype(dtype);

@@ -94,10 +94,13 @@ describe.each(formats)('%s', (format, name) => {
   });
 });
 
-test.each(vectors.quantize_fp8)('clamps and encodes in units of $args.scale, $args.format', ({ args, input, output }) => {
-  const values = Float32Array.from(input, Number);
-  expect([...encodeScaled(values, args.scale, formatNamed(args.format))]).toEqual(output);
-});
+test.each(vectors.quantize_fp8)(
+  'clamps and encodes in units of $args.scale, $args.format',
+  ({ args, input, output }) => {
+    const values = Float32Array.from(input, Number);
+    expect([...encodeScaled(values, args.scale, formatNamed(args.format))]).toEqual(output);
+  },
+);
 
 const engines = [createWasmEngine(), createPlainEngine()].filter((engine) => engine !== undefined);
 
@@ -139,9 +142,7 @@ describe.each(vectors.cases)('$id', ({ args, input, output }) => {
 test('there are cases of every dtype, format and mode', () => {
   if (!isDefaultGolden) return;
   const kinds = new Set(vectors.cases.map(({ id }) => id.split('-').slice(1, 3).join(' ')));
-  expect(kinds).toEqual(
-    new Set(['float32', 'bfloat16', 'float16'].flatMap((d) => [`${d} e4m3fn`, `${d} e5m2`])),
-  );
+  expect(kinds).toEqual(new Set(['float32', 'bfloat16', 'float16'].flatMap((d) => [`${d} e4m3fn`, `${d} e5m2`])));
   expect(vectors.quantize_fp8).not.toEqual([]);
   expect(Object.values(lists.architectures).filter(({ fp8 }) => fp8)).toHaveLength(Object.keys(FP8_TARGETS).length + 1);
 });

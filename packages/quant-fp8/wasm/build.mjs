@@ -12,7 +12,9 @@ export async function kernelsModule() {
   const parsed = wabt.parseWat('kernels.wat', readFileSync(source, 'utf8'), { simd: true });
   const { buffer } = parsed.toBinary({});
   parsed.destroy();
-  const lines = Buffer.from(buffer).toString('base64').match(/.{1,110}/g);
+  const lines = Buffer.from(buffer)
+    .toString('base64')
+    .match(/.{1,110}/g);
   return [
     '// Made by wasm/build.mjs from wasm/kernels.wat. Do not edit.',
     '',

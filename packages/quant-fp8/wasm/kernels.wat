@@ -45,9 +45,9 @@
         (br $next)))))
 
   ;; Largest magnitude of each of $groups groups of $size float32 at $from, to $to. Magnitudes compare as integers, in
-  ;; which infinity and then NaN are the largest.
-  (func (export "maxima") (param $from i32) (param $to i32) (param $groups i32) (param $size i32)
-    (local $largest v128) (local $last i32) (local $end i32) (local $stop i32) (local $word i32)
+  ;; which infinity and then NaN are the largest. Returns the largest of all.
+  (func (export "maxima") (param $from i32) (param $to i32) (param $groups i32) (param $size i32) (result f32)
+    (local $all i32) (local $largest v128) (local $last i32) (local $end i32) (local $stop i32) (local $word i32)
     (local.set $stop (i32.add (local.get $to) (i32.shl (local.get $groups) (i32.const 2))))
     (loop $group
       (if (i32.lt_u (local.get $to) (local.get $stop)) (then
@@ -73,8 +73,33 @@
             (local.set $from (i32.add (local.get $from) (i32.const 4)))
             (br $single))))
         (i32.store (local.get $to) (local.get $last))
+        (local.set $all
+          (select (local.get $last) (local.get $all) (i32.gt_s (local.get $last) (local.get $all))))
         (local.set $to (i32.add (local.get $to) (i32.const 4)))
-        (br $group)))))
+        (br $group))))
+    (f32.reinterpret_i32 (local.get $all)))
+
+  ;; Divides $count float32 at $at by $divisor, in place.
+  (func (export "divide") (param $at i32) (param $count i32) (param $divisor f32)
+    (local $end i32) (local $divisors v128)
+    (local.set $divisors (f32x4.splat (local.get $divisor)))
+    (local.set $end (i32.add (local.get $at) (i32.shl (local.get $count) (i32.const 2))))
+    (loop $next
+      (if (i32.lt_u (local.get $at) (local.get $end)) (then
+        (v128.store (local.get $at) (f32x4.div (v128.load (local.get $at)) (local.get $divisors)))
+        (local.set $at (i32.add (local.get $at) (i32.const 16)))
+        (br $next)))))
+
+  ;; Raises $count float32 at $at, none of them NaN or below 0, to at least $smallest, in place.
+  (func (export "raise") (param $at i32) (param $count i32) (param $smallest f32)
+    (local $end i32) (local $least v128)
+    (local.set $least (f32x4.splat (local.get $smallest)))
+    (local.set $end (i32.add (local.get $at) (i32.shl (local.get $count) (i32.const 2))))
+    (loop $next
+      (if (i32.lt_u (local.get $at) (local.get $end)) (then
+        (v128.store (local.get $at) (i32x4.max_s (v128.load (local.get $at)) (local.get $least)))
+        (local.set $at (i32.add (local.get $at) (i32.const 16)))
+        (br $next)))))
 
   ;; codes = round(clamp(x / scale)) of $groups groups of $size float32 at $from, one scale each at $scales, to $to.
   ;; The format is given by: $shift, bits of float32's mantissa that go; $max, its largest value; $normal, its smallest
@@ -235,58 +260,39 @@
         (local.set $to (i32.add (local.get $to) (i32.const 8)))
         (br $next)))))
 
-  ;; Σ (a − b)² of $count float32, in float64.
-  (func (export "squaredDistance") (param $a i32) (param $b i32) (param $count i32) (result f64)
-    (local $end i32) (local $low v128) (local $high v128) (local $x v128) (local $y v128) (local $sum f64) (local $d f64)
+  ;; Σ a² and Σ (a − b)² of $count float32, in float64.
+  (func (export "errors") (param $a i32) (param $b i32) (param $count i32) (result f64 f64)
+    (local $end i32) (local $x v128) (local $y v128) (local $low v128) (local $high v128)
+    (local $norms v128) (local $distances v128) (local $norm f64) (local $distance f64) (local $d f64)
     (local.set $end (i32.add (local.get $a) (i32.shl (local.get $count) (i32.const 2))))
     (loop $vector
       (if (i32.le_u (i32.add (local.get $a) (i32.const 16)) (local.get $end)) (then
         (local.set $x (v128.load (local.get $a)))
         (local.set $y (v128.load (local.get $b)))
-        (local.set $low (f64x2.add (local.get $low)
-          (call $square (f64x2.sub (f64x2.promote_low_f32x4 (local.get $x)) (f64x2.promote_low_f32x4 (local.get $y))))))
-        (local.set $high (f64x2.add (local.get $high)
-          (call $square (f64x2.sub
-            (f64x2.promote_low_f32x4 (call $upper (local.get $x)))
-            (f64x2.promote_low_f32x4 (call $upper (local.get $y)))))))
+        (local.set $low (f64x2.promote_low_f32x4 (local.get $x)))
+        (local.set $high (f64x2.promote_low_f32x4
+          (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $x) (local.get $x))))
+        (local.set $norms (f64x2.add (local.get $norms) (f64x2.add
+          (f64x2.mul (local.get $low) (local.get $low)) (f64x2.mul (local.get $high) (local.get $high)))))
+        (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $y))))
+        (local.set $high (f64x2.sub (local.get $high) (f64x2.promote_low_f32x4
+          (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $y) (local.get $y)))))
+        (local.set $distances (f64x2.add (local.get $distances) (f64x2.add
+          (f64x2.mul (local.get $low) (local.get $low)) (f64x2.mul (local.get $high) (local.get $high)))))
         (local.set $a (i32.add (local.get $a) (i32.const 16)))
         (local.set $b (i32.add (local.get $b) (i32.const 16)))
         (br $vector))))
-    (local.set $low (f64x2.add (local.get $low) (local.get $high)))
-    (local.set $sum (f64.add (f64x2.extract_lane 0 (local.get $low)) (f64x2.extract_lane 1 (local.get $low))))
-    (loop $single
-      (if (i32.lt_u (local.get $a) (local.get $end)) (then
-        (local.set $d (f64.sub
-          (f64.promote_f32 (f32.load (local.get $a))) (f64.promote_f32 (f32.load (local.get $b)))))
-        (local.set $sum (f64.add (local.get $sum) (f64.mul (local.get $d) (local.get $d))))
-        (local.set $a (i32.add (local.get $a) (i32.const 4)))
-        (local.set $b (i32.add (local.get $b) (i32.const 4)))
-        (br $single))))
-    (local.get $sum))
-
-  ;; Σ a² of $count float32, in float64.
-  (func (export "squaredNorm") (param $a i32) (param $count i32) (result f64)
-    (local $end i32) (local $low v128) (local $high v128) (local $x v128) (local $sum f64) (local $d f64)
-    (local.set $end (i32.add (local.get $a) (i32.shl (local.get $count) (i32.const 2))))
-    (loop $vector
-      (if (i32.le_u (i32.add (local.get $a) (i32.const 16)) (local.get $end)) (then
-        (local.set $x (v128.load (local.get $a)))
-        (local.set $low (f64x2.add (local.get $low) (call $square (f64x2.promote_low_f32x4 (local.get $x)))))
-        (local.set $high (f64x2.add (local.get $high)
-          (call $square (f64x2.promote_low_f32x4 (call $upper (local.get $x))))))
-        (local.set $a (i32.add (local.get $a) (i32.const 16)))
-        (br $vector))))
-    (local.set $low (f64x2.add (local.get $low) (local.get $high)))
-    (local.set $sum (f64.add (f64x2.extract_lane 0 (local.get $low)) (f64x2.extract_lane 1 (local.get $low))))
+    (local.set $norm
+      (f64.add (f64x2.extract_lane 0 (local.get $norms)) (f64x2.extract_lane 1 (local.get $norms))))
+    (local.set $distance
+      (f64.add (f64x2.extract_lane 0 (local.get $distances)) (f64x2.extract_lane 1 (local.get $distances))))
     (loop $single
       (if (i32.lt_u (local.get $a) (local.get $end)) (then
         (local.set $d (f64.promote_f32 (f32.load (local.get $a))))
-        (local.set $sum (f64.add (local.get $sum) (f64.mul (local.get $d) (local.get $d))))
+        (local.set $norm (f64.add (local.get $norm) (f64.mul (local.get $d) (local.get $d))))
+        (local.set $d (f64.sub (local.get $d) (f64.promote_f32 (f32.load (local.get $b)))))
+        (local.set $distance (f64.add (local.get $distance) (f64.mul (local.get $d) (local.get $d))))
         (local.set $a (i32.add (local.get $a) (i32.const 4)))
+        (local.set $b (i32.add (local.get $b) (i32.const 4)))
         (br $single))))
-    (local.get $sum))
-
-  (func $square (param $x v128) (result v128) (f64x2.mul (local.get $x) (local.get $x)))
-
-  (func $upper (param $x v128) (result v128)
-    (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $x) (local.get $x))))
+    (local.get $norm) (local.get $distance)))

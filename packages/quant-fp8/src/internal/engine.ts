@@ -1,5 +1,5 @@
 import type { Fp8Format } from '../formats.ts';
-import type { WeightDtype } from './scale.ts';
+import type { WeightDtype } from './weight-dtype.ts';
 
 /** Numbers read at a time: 2 MiB of bf16. */
 export const WINDOW = 1 << 20;
@@ -9,8 +9,7 @@ export const PIECE = 1 << 14;
 
 /**
  * The inner loops over buffers of their own, in WebAssembly or in JavaScript, with equal results. `wide` and `decoded`
- * are inside: they hold up to {@link PIECE} float32 each. Groups are runs of `size` numbers; their scales stand in
- * `scales` from `firstGroup` on.
+ * are inside: they hold up to {@link PIECE} float32 each. Groups are runs of `size` numbers; their scales stand in `scales`.
  */
 export interface Engine {
   readonly kind: 'wasm' | 'plain';
@@ -22,12 +21,14 @@ export interface Engine {
   readonly scales: Float32Array;
   /** raw → wide: `count` numbers from number `first` on */
   widen(dtype: WeightDtype, first: number, count: number): void;
-  /** wide → scales: the largest magnitude of each group; NaN counts as largest of all */
-  maxima(groups: number, size: number, firstGroup: number): void;
+  /** wide → scales: the largest magnitude of each group. Returns the largest of all; NaN counts as larger than all numbers. */
+  maxima(groups: number, size: number): number;
+  /** largest magnitudes → scales, in place: `max(round(amax / max), round(1e-8))`, rounded to the dtype */
+  toScales(format: Fp8Format, dtype: WeightDtype, groups: number): void;
   /** wide → codes from `firstCode` on */
-  encode(format: Fp8Format, groups: number, size: number, firstGroup: number, firstCode: number): void;
+  encode(format: Fp8Format, groups: number, size: number, firstCode: number): void;
   /** codes from `firstCode` on → decoded, each multiplied by its scale */
-  decode(format: Fp8Format, groups: number, size: number, firstGroup: number, firstCode: number): void;
+  decode(format: Fp8Format, groups: number, size: number, firstCode: number): void;
   /** decoded → raw from number `first` on */
   narrow(dtype: WeightDtype, first: number, count: number): void;
   /** rounds `decoded` to the dtype, in place */

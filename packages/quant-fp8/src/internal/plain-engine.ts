@@ -1,8 +1,10 @@
 import { fromFloat32, toFloat32 } from '@musubi/safetensors';
 import { decodeFp8, encodeScaled } from '../codec.ts';
+import { FP8_FORMATS } from '../formats.ts';
 import { PIECE, WINDOW } from './engine.ts';
 import type { Engine } from './engine.ts';
-import type { WeightDtype } from './scale.ts';
+import { smallestScale } from './weight-dtype.ts';
+import type { WeightDtype } from './weight-dtype.ts';
 
 /** The loops in JavaScript, on the conversions of the safetensors package. */
 export function createPlainEngine(): Engine {
@@ -24,23 +26,33 @@ export function createPlainEngine(): Engine {
     widen(dtype, first, count) {
       wide.set(toFloat32(rawOf(dtype, first, count), dtype));
     },
-    maxima(groups, size, firstGroup) {
+    maxima(groups, size) {
+      let all = 0;
       for (let g = 0; g < groups; g++) {
         let largest = 0;
         for (let i = g * size; i < (g + 1) * size; i++) largest = Math.max(largest, Math.abs(wide[i]!));
-        scales[firstGroup + g] = largest;
+        scales[g] = largest;
+        all = Math.max(all, largest);
       }
+      return all;
     },
-    encode(format, groups, size, firstGroup, firstCode) {
+    toScales(format, dtype, groups) {
+      const { max } = FP8_FORMATS[format];
+      const quotients = scales.subarray(0, groups).map((largest) => largest / max);
+      const smallest = smallestScale(dtype);
+      const rounded = toFloat32(fromFloat32(quotients, dtype), dtype);
+      for (let g = 0; g < groups; g++) scales[g] = Math.max(rounded[g]!, smallest);
+    },
+    encode(format, groups, size, firstCode) {
       for (let g = 0; g < groups; g++) {
         const group = wide.subarray(g * size, (g + 1) * size);
-        codes.set(encodeScaled(group, scales[firstGroup + g]!, format), firstCode + g * size);
+        codes.set(encodeScaled(group, scales[g]!, format), firstCode + g * size);
       }
     },
-    decode(format, groups, size, firstGroup, firstCode) {
+    decode(format, groups, size, firstCode) {
       decoded.set(decodeFp8(codes.subarray(firstCode, firstCode + groups * size), format));
       for (let g = 0; g < groups; g++) {
-        const scale = scales[firstGroup + g]!;
+        const scale = scales[g]!;
         for (let i = g * size; i < (g + 1) * size; i++) decoded[i]! *= scale;
       }
     },

@@ -3,8 +3,7 @@ import type { Fp8Format } from '../formats.ts';
 import type { Grouping } from '../grouping.ts';
 import { PIECE, WINDOW } from './engine.ts';
 import type { Engine } from './engine.ts';
-import { maximaToScales } from './scale.ts';
-import type { WeightDtype } from './scale.ts';
+import type { WeightDtype } from './weight-dtype.ts';
 
 /** Fills `into` with the bytes from `firstByte` on. */
 export type ReadBytes = (into: Uint8Array, firstByte: number) => void;
@@ -46,21 +45,20 @@ export function quantizeStream(
   const scales = new Float32Array(groups);
   let [squaredNorm, squaredDistance] = [0, 0];
 
-  const encode = (first: number, count: number, length: number) => {
+  /** Makes the scales of `count` groups from the largest magnitudes in the engine. */
+  const finishScales = (first: number, count: number, largest: number) => {
+    if (!Number.isFinite(largest)) throw notFinite(engine, weight, first, count);
+    engine.toScales(format, dtype, count);
+    scales.set(engine.scales.subarray(0, count), first);
+  };
+  const encode = (count: number, length: number) => {
     const firstCode = emit.reserve(count * length);
-    engine.encode(format, count, length, 0, firstCode);
-    engine.decode(format, count, length, 0, firstCode);
+    engine.encode(format, count, length, firstCode);
+    engine.decode(format, count, length, firstCode);
     engine.round(dtype, count * length);
     const { norm, distance } = engine.errors(count * length);
     squaredNorm += norm;
     squaredDistance += distance;
-  };
-  const finish = (first: number, count: number) => {
-    const found = engine.scales.subarray(0, count);
-    const bad = found.findIndex((largest) => !Number.isFinite(largest));
-    if (bad >= 0) throw notFinite(weight.name, first + bad, grouping);
-    maximaToScales(found, format, dtype);
-    scales.set(found, first);
   };
 
   if (size <= PIECE) {
@@ -68,23 +66,21 @@ export function quantizeStream(
     for (let first = 0; first < groups; first += most) {
       const count = Math.min(most, groups - first);
       load(first * size, count * size);
-      engine.maxima(count, size, 0);
-      finish(first, count);
-      encode(first, count, size);
+      finishScales(first, count, engine.maxima(count, size));
+      encode(count, size);
     }
   } else {
     for (let group = 0; group < groups; group++) {
       let largest = 0;
       for (const [first, count] of pieces(group * size, size)) {
         load(first, count);
-        engine.maxima(1, count, 0);
-        largest = Math.max(largest, engine.scales[0]!);
+        largest = Math.max(largest, engine.maxima(1, count));
       }
       engine.scales[0] = largest;
-      finish(group, 1);
+      finishScales(group, 1, largest);
       for (const [first, count] of pieces(group * size, size)) {
         load(first, count);
-        encode(first, 1, count);
+        encode(1, count);
       }
     }
   }
@@ -112,10 +108,11 @@ export function dequantizeStream(
     readCodes(engine.codes.subarray(0, length), start);
     for (let done = 0; done < length;) {
       const first = Math.floor((start + done) / size);
-      const count = size <= PIECE ? Math.min(Math.floor(PIECE / size) * size, length - done) : Math.min(PIECE, length - done);
+      const count =
+        size <= PIECE ? Math.min(Math.floor(PIECE / size) * size, length - done) : Math.min(PIECE, length - done);
       const whole = size <= PIECE ? count / size : 1;
       engine.scales.set(scales.subarray(first, first + whole));
-      engine.decode(format, whole, count / whole, 0, done);
+      engine.decode(format, whole, count / whole, done);
       engine.narrow(dtype, done, count);
       done += count;
     }
@@ -157,12 +154,14 @@ function codeBuffer(engine: Engine, write: WriteBytes) {
   return { flush, reserve };
 }
 
-function notFinite(tensor: string | undefined, group: number, { mode, size }: Grouping): Fp8Error {
-  const where = mode === 'tensor' ? '' : ` among the numbers ${group * size} to ${(group + 1) * size - 1}`;
+function notFinite(engine: Engine, { name, grouping }: WeightStream, first: number, count: number): Fp8Error {
+  const bad = first + engine.scales.subarray(0, count).findIndex((largest) => !Number.isFinite(largest));
+  const { mode, size } = grouping;
+  const where = mode === 'tensor' ? '' : ` among the numbers ${bad * size} to ${(bad + 1) * size - 1}`;
   return new Fp8Error(
     'NOT_FINITE',
-    `${tensor ?? 'the weight'} holds NaN or infinity${where}.`,
+    `${name ?? 'the weight'} holds NaN or infinity${where}.`,
     'The checkpoint is damaged or its training diverged: use another one.',
-    { ...(tensor === undefined ? {} : { tensor }) },
+    name === undefined ? {} : { tensor: name },
   );
 }

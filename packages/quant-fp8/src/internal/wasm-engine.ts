@@ -3,6 +3,7 @@ import type { Fp8Format } from '../formats.ts';
 import { PIECE, WINDOW } from './engine.ts';
 import type { Engine } from './engine.ts';
 import { kernels } from './kernels.ts';
+import { smallestScale } from './weight-dtype.ts';
 
 /** What wasm/kernels.wat exports; addresses in bytes. */
 interface Kernels {
@@ -11,11 +12,12 @@ interface Kernels {
   readonly widenF16: (from: number, to: number, count: number) => void;
   readonly narrowBf16: (from: number, to: number, count: number) => void;
   readonly narrowF16: (from: number, to: number, count: number) => void;
-  readonly maxima: (from: number, to: number, groups: number, size: number) => void;
+  readonly maxima: (from: number, to: number, groups: number, size: number) => number;
+  readonly divide: (at: number, count: number, divisor: number) => void;
+  readonly raise: (at: number, count: number, smallest: number) => void;
   readonly encode: (...parameters: number[]) => void;
   readonly decode: (...parameters: number[]) => void;
-  readonly squaredDistance: (a: number, b: number, count: number) => number;
-  readonly squaredNorm: (a: number, count: number) => number;
+  readonly errors: (a: number, b: number, count: number) => [norm: number, distance: number];
 }
 
 /** Between regions, because loops write up to three numbers past the end. */
@@ -27,7 +29,14 @@ export function createWasmEngine(): Engine | undefined {
   if (!made) return undefined;
   const { memory } = made;
   const at = { raw: 0, codes: 0, scales: 0, wide: 0, decoded: 0, narrow: 0 };
-  const sizes = { raw: WINDOW * 4, codes: WINDOW, scales: PIECE * 4, wide: PIECE * 4, decoded: PIECE * 4, narrow: PIECE * 2 };
+  const sizes = {
+    raw: WINDOW * 4,
+    codes: WINDOW,
+    scales: PIECE * 4,
+    wide: PIECE * 4,
+    decoded: PIECE * 4,
+    narrow: PIECE * 2,
+  };
   let end = 0;
   for (const region of ['raw', 'codes', 'scales', 'wide', 'decoded', 'narrow'] as const) {
     at[region] = end;
@@ -46,18 +55,25 @@ export function createWasmEngine(): Engine | undefined {
       else if (dtype === 'F16') made.widenF16(at.raw + first * 2, at.wide, count);
       else copy(buffer, at.raw + first * 4, at.wide, count * 4);
     },
-    maxima(groups, size, firstGroup) {
-      made.maxima(at.wide, at.scales + firstGroup * 4, groups, size);
+    maxima: (groups, size) => made.maxima(at.wide, at.scales, groups, size),
+    toScales(format, dtype, groups) {
+      made.divide(at.scales, groups, FP8_FORMATS[format].max);
+      if (dtype === 'BF16') {
+        made.narrowBf16(at.scales, at.narrow, groups);
+        made.widenBf16(at.narrow, at.scales, groups);
+      } else if (dtype === 'F16') {
+        made.narrowF16(at.scales, at.narrow, groups);
+        made.widenF16(at.narrow, at.scales, groups);
+      }
+      made.raise(at.scales, groups, smallest[dtype]);
     },
-    encode(format, groups, size, firstGroup, firstCode) {
+    encode(format, groups, size, firstCode) {
       const { shift, max, normal, adder } = constants[format];
-      const scales = at.scales + firstGroup * 4;
-      made.encode(at.wide, scales, at.codes + firstCode, groups, size, shift, max, normal, adder);
+      made.encode(at.wide, at.scales, at.codes + firstCode, groups, size, shift, max, normal, adder);
     },
-    decode(format, groups, size, firstGroup, firstCode) {
+    decode(format, groups, size, firstCode) {
       const { shift, normal, special, step } = constants[format];
-      const scales = at.scales + firstGroup * 4;
-      made.decode(at.codes + firstCode, scales, at.decoded, groups, size, shift, normal, special, step);
+      made.decode(at.codes + firstCode, at.scales, at.decoded, groups, size, shift, normal, special, step);
     },
     narrow(dtype, first, count) {
       if (dtype === 'BF16') made.narrowBf16(at.decoded, at.raw + first * 2, count);
@@ -74,13 +90,13 @@ export function createWasmEngine(): Engine | undefined {
       }
     },
     errors(count) {
-      return {
-        norm: made.squaredNorm(at.wide, count),
-        distance: made.squaredDistance(at.wide, at.decoded, count),
-      };
+      const [norm, distance] = made.errors(at.wide, at.decoded, count);
+      return { norm, distance };
     },
   };
 }
+
+const smallest = { F32: smallestScale('F32'), BF16: smallestScale('BF16'), F16: smallestScale('F16') };
 
 interface FormatConstants {
   /** bits of float32's mantissa that go */

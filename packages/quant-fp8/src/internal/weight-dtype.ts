@@ -1,24 +1,14 @@
 import { fromFloat32, toFloat32 } from '@musubi/safetensors';
 import { Fp8Error } from '../errors.ts';
-import { FP8_FORMATS } from '../formats.ts';
-import type { Fp8Format } from '../formats.ts';
 
 /** Dtypes of weights that are quantized; scales are rounded to and stored in the same one. */
 export type WeightDtype = 'F32' | 'BF16' | 'F16';
 
 export const WEIGHT_DTYPES = ['F32', 'BF16', 'F16'] as const satisfies readonly WeightDtype[];
 
-/** Keeps a block of zeros from dividing by zero. */
-const SMALLEST_SCALE = 1e-8;
-
-/** Replaces the largest magnitudes of groups by their scales `max(round(amax / max), round(1e-8))`, rounded to `dtype`. */
-export function maximaToScales(maxima: Float32Array, format: Fp8Format, dtype: WeightDtype): void {
-  const { max } = FP8_FORMATS[format];
-  for (let i = 0; i < maxima.length; i++) maxima[i]! /= max;
-  const rounded = dtype === 'F32' ? maxima : toFloat32(fromFloat32(maxima, dtype), dtype);
-  // 1e-8 is below half of float16's smallest number: there it is 0
-  const smallest = toFloat32(fromFloat32(Float32Array.of(SMALLEST_SCALE), dtype), dtype)[0]!;
-  for (let i = 0; i < maxima.length; i++) maxima[i] = Math.max(rounded[i]!, smallest);
+/** Least scale, which keeps a block of zeros from dividing by zero: 1e-8, in float16 less than half of the smallest number. */
+export function smallestScale(dtype: WeightDtype): number {
+  return toFloat32(fromFloat32(Float32Array.of(1e-8), dtype), dtype)[0]!;
 }
 
 /** @throws {Fp8Error} `ALREADY_QUANTIZED` for 8-bit types, `UNSUPPORTED_DTYPE` for other types */
