@@ -31,7 +31,7 @@ export async function quantizeTensors(
 ): Promise<{ readonly tensors: readonly TensorToWrite[]; readonly report: QuantizationReport }> {
   const plan = planQuantization(store.tensors.values(), options);
   const tensors: TensorToWrite[] = [];
-  const weights: (QuantizedTensor & ErrorSums)[] = [];
+  const weights: MeasuredTensor[] = [];
   for (const outline of plan.others) {
     tensors.push({ ...outline, data: await hookedBytes(outline, await store.read(outline.name), options.hook) });
   }
@@ -40,24 +40,26 @@ export async function quantizeTensors(
     const quantized = quantizeWeight({ name, dtype, shape, data }, options);
     tensors.push({ ...codes, data: quantized.codes }, { ...scale, data: scaleBytes(quantized) });
     const { mode, scaleShape, relativeError, squaredNorm } = quantized;
-    weights.push({ name, dtype, shape, mode, scaleShape, relativeError, squaredNorm });
+    weights.push({ report: { name, dtype, shape, mode, scaleShape, relativeError }, squaredNorm });
   }
   return { tensors, report: reportOf(weights, plan.others.length) };
 }
 
-export interface ErrorSums {
+export interface MeasuredTensor {
+  readonly report: QuantizedTensor;
+  /** `Σ w²` */
   readonly squaredNorm: number;
 }
 
 /** Sums the errors of the weights; each counts by its norm. */
-export function reportOf(weights: readonly (QuantizedTensor & ErrorSums)[], others: number): QuantizationReport {
+export function reportOf(measured: readonly MeasuredTensor[], others: number): QuantizationReport {
   let [norm, distance] = [0, 0];
-  for (const { relativeError, squaredNorm } of weights) {
+  for (const { report, squaredNorm } of measured) {
     norm += squaredNorm;
-    distance += relativeError ** 2 * squaredNorm;
+    distance += report.relativeError ** 2 * squaredNorm;
   }
   return {
-    weights: weights.map(({ squaredNorm: _, ...weight }) => weight),
+    weights: measured.map(({ report }) => report),
     others,
     relativeError: norm === 0 ? 0 : Math.sqrt(distance / norm),
   };

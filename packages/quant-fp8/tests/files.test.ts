@@ -86,11 +86,6 @@ describe('quantizeFile', () => {
 
   test('quantizes what the hook returns, and copies what it changed', async () => {
     const { input, output } = await modelFile();
-    const doubled = (data: Uint8Array, dtype: 'BF16') =>
-      fromFloat32(
-        toFloat32(data, dtype).map((x) => 2 * x),
-        dtype,
-      );
     const seen: string[] = [];
     await quantizeFile(input, output, {
       targets,
@@ -172,13 +167,13 @@ describe('nothing is left behind, and the old file stays, when', () => {
   const large = randomTensor('layers.0.weight', [64, 1024]);
   const withNaN = { ...large, data: large.data.slice() };
   withNaN.data.set([0xc0, 0x7f], 2 * 70);
-  const weight = (dtype: 'F8_E4M3' | 'I32') => [randomTensor('layers.0.weight', [2, 64], 'F32'), dtype] as const;
+  const weight = randomTensor('layers.0.weight', [2, 64], 'F32');
 
   test.each([
     ['a weight holds NaN', [withNaN], {}, { code: 'NOT_FINITE', tensor: 'layers.0.weight' }],
     [
       'weights are FP8 already',
-      [{ ...weight('F8_E4M3')[0], dtype: 'F8_E4M3' as const, data: new Uint8Array(128) }],
+      [{ ...weight, dtype: 'F8_E4M3' as const, data: new Uint8Array(128) }],
       {},
       { code: 'ALREADY_QUANTIZED' },
     ],
@@ -188,7 +183,7 @@ describe('nothing is left behind, and the old file stays, when', () => {
       {},
       { code: 'ALREADY_QUANTIZED' },
     ],
-    ['weights are integers', [{ ...weight('I32')[0], dtype: 'I32' as const }], {}, { code: 'UNSUPPORTED_DTYPE' }],
+    ['weights are integers', [{ ...weight, dtype: 'I32' as const }], {}, { code: 'UNSUPPORTED_DTYPE' }],
     [
       'a weight is empty',
       [randomTensor('layers.0.weight', [0, 64])],
@@ -216,8 +211,7 @@ describe('nothing is left behind, and the old file stays, when', () => {
 
   test('the hook throws, or the work is called off', async () => {
     const { folder, input, output } = await modelFile([large]);
-    const hook = () => Promise.reject(new Error('no adapter'));
-    await expect(quantizeFile(input, output, { targets, hook })).rejects.toThrow('no adapter');
+    await expect(quantizeFile(input, output, { targets, hook: noAdapter })).rejects.toThrow('no adapter');
     const controller = new AbortController();
     const stop = () => {
       controller.abort();
@@ -239,6 +233,14 @@ describe('nothing is left behind, and the old file stays, when', () => {
     });
   });
 });
+
+const doubled = (data: Uint8Array, dtype: 'BF16') =>
+  fromFloat32(
+    toFloat32(data, dtype).map((x) => 2 * x),
+    dtype,
+  );
+
+const noAdapter = () => Promise.reject(new Error('no adapter'));
 
 const sizeOf = (shape: readonly number[], mode: Fp8Mode) =>
   mode === 'block' ? 64 : mode === 'channel' ? shape[1]! : shape[0]! * shape[1]!;

@@ -9,7 +9,7 @@ import { assertWeightDtype } from '../internal/weight-dtype.ts';
 import { plannedOutlines, planQuantization } from '../plan.ts';
 import type { QuantizationReport, QuantizedTensor, QuantizeOptions } from '../plan.ts';
 import { hookedBytes, reportOf } from '../quantize-tensors.ts';
-import type { ErrorSums, TensorHook } from '../quantize-tensors.ts';
+import type { MeasuredTensor, TensorHook } from '../quantize-tensors.ts';
 import { scaleKey } from '../targets.ts';
 import type { Bytes } from './protocol.ts';
 import { runJobs } from './worker-pool.ts';
@@ -47,26 +47,25 @@ export async function quantizeFile(
   const { hook, onWeight, format = 'e4m3' } = options;
   return await withStore(input, output, async (store) => {
     const plan = planQuantization(store.tensors.values(), options);
-    const measured = new Map<string, QuantizedTensor & ErrorSums>();
+    const measured = new Map<string, MeasuredTensor>();
     await fillSafetensorsFile(output, plannedOutlines(plan), metadataOf(store), async ({ path, order }) => {
       const places = new Map(order.map(({ tensor, offset }) => [tensor.name, offset]));
-      const bytesOf = (name: string) => sourceOf(store, name, hook);
       const copies = plan.others.map(({ name }): Job => {
         const { byteLength: length } = infoOf(store, name);
         const common = { kind: 'copy', name, to: places.get(name)!, length } as const;
-        return { task: withBytes(bytesOf(name), (from) => ({ ...common, from })), done: () => {} };
+        return { task: withBytes(sourceOf(store, name, hook), (from) => ({ ...common, from })), done: () => {} };
       });
       const weights = plan.weights.map(({ name, dtype, shape, grouping, scale }): Job => {
         const to = { codesTo: places.get(name)!, scaleTo: places.get(scale.name)! };
         const common = { kind: 'quantize', name, dtype, format, grouping, ...to } as const;
         return {
-          task: withBytes(bytesOf(name), (from) => ({ ...common, from })),
+          task: withBytes(sourceOf(store, name, hook), (from) => ({ ...common, from })),
           done(sums) {
             const { mode, scaleShape } = grouping;
             const { relativeError = 0, squaredNorm = 0 } = sums ?? {};
-            const weight = { name, dtype, shape, mode, scaleShape, relativeError };
-            measured.set(name, { ...weight, squaredNorm });
-            onWeight?.(weight);
+            const report = { name, dtype, shape, mode, scaleShape, relativeError };
+            measured.set(name, { report, squaredNorm });
+            onWeight?.(report);
           },
         };
       });

@@ -26,20 +26,18 @@ export async function runJobs(jobs: readonly Job[], start: WorkerStart, options:
   const count = Math.min(options.workers, jobs.length);
   const script = count === 0 ? undefined : workerScript();
   const threads = Array.from({ length: count }, () => startThread(script!, start));
-  let next = 0;
-  let stopped = false;
+  const open = jobs.toReversed();
   const serveOne = async (thread: Thread): Promise<void> => {
-    while (next < jobs.length && !stopped) {
-      const { task, done } = jobs[next++]!;
-      done(await thread.ask(typeof task === 'function' ? await task() : task));
+    for (let job = open.pop(); job; job = open.pop()) {
+      job.done(await thread.ask(typeof job.task === 'function' ? await job.task() : job.task));
     }
-    if (!stopped) await thread.end();
+    await thread.end();
   };
   const aborted = abortion(signal);
   try {
     await Promise.race([Promise.all(threads.map(serveOne)), aborted.promise]);
   } finally {
-    stopped = true;
+    open.length = 0;
     aborted.stop();
     await Promise.all(threads.map((thread) => thread.terminate()));
   }
@@ -70,6 +68,7 @@ function startThread(script: URL, start: WorkerStart): Thread {
       throw new Fp8Error(code, problem, remedy, facts);
     },
     end() {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
       worker.postMessage('end');
       return ended;
     },
@@ -84,13 +83,11 @@ function ownedBuffers(task: Task): ArrayBuffer[] {
 }
 
 function abortion(signal: AbortSignal | undefined): { promise: Promise<never>; stop: () => void } {
-  let stop = () => {};
+  const stopping = new AbortController();
   const promise = new Promise<never>((_, reject) => {
-    const onAbort = () => reject(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    stop = () => signal?.removeEventListener('abort', onAbort);
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true, signal: stopping.signal });
   });
-  return { promise, stop };
+  return { promise, stop: () => stopping.abort() };
 }
 
 function gone(): Fp8Error {
