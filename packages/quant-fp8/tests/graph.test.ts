@@ -13,7 +13,7 @@ import {
 import type { DataType, ParameterSource, Value } from '@musubi/onnx-graph';
 import { createNodeRuntime } from '@musubi/runtime/node';
 import type { Runtime } from '@musubi/runtime';
-import { fromFloat32, toFloat32 } from '@musubi/safetensors';
+import { toFloat32 } from '@musubi/safetensors';
 import { openSafetensorsFile, writeSafetensorsFile } from '@musubi/safetensors/node';
 import type { TensorToWrite } from '@musubi/safetensors';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -121,13 +121,8 @@ describe('dequantizeFp8 gives the numbers of dequantizeWeight on ONNX Runtime', 
 
   test('a scale that does not fit is refused', () => {
     const graph = new Graph('misfit');
-    const source: ParameterSource = (name) => ({
-      dtype: name === 'a.weight' ? 'float8e4m3fn' : 'float32',
-      shape: name === 'a.weight' ? [4, 64] : [3, 1],
-      external: { location: 'm', offset: 0, length: name === 'a.weight' ? 256 : 12 },
-    });
-    graph.output('y', createParams(graph, source).at('a').tensor('weight', [4, 64]));
-    expect(() => dequantizeFp8(graph, source)).toThrowErrorMatchingInlineSnapshot(
+    graph.output('y', createParams(graph, misfit).at('a').tensor('weight', [4, 64]));
+    expect(() => dequantizeFp8(graph, misfit)).toThrowErrorMatchingInlineSnapshot(
       `[Fp8Error: the scale of a.weight has shape [3, 1], which does not fit a weight [4, 64]. Scales are [], [out, 1] or [out, blocks, 1].]`,
     );
   });
@@ -160,6 +155,12 @@ describe('dequantizeFp8 gives the numbers of dequantizeWeight on ONNX Runtime', 
       change,
     );
   }
+});
+
+const misfit: ParameterSource = (name) => ({
+  dtype: name === 'a.weight' ? 'float8e4m3fn' : 'float32',
+  shape: name === 'a.weight' ? [4, 64] : [3, 1],
+  external: { location: 'm', offset: 0, length: name === 'a.weight' ? 256 : 12 },
 });
 
 /** Builds a model on a file of these tensors, runs it with constants left as they are and returns its output. */
