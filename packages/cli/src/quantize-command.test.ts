@@ -16,10 +16,6 @@ let output = '';
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'musubi-quantize-'));
   [input, output] = [join(folder, 'in.safetensors'), join(folder, 'out.safetensors')];
-  const weight = (name: string, shape: number[]) => {
-    const values = Float32Array.from({ length: shape[0]! * (shape[1] ?? 1) }, (_, i) => Math.sin(i + 1));
-    return { name, shape, dtype: 'BF16', data: fromFloat32(values, 'BF16') } as const;
-  };
   await writeSafetensorsFile(input, [
     weight('blocks.0.self_attn.q.weight', [4, 128]),
     weight('blocks.0.ffn.0.weight', [4, 100]),
@@ -28,6 +24,11 @@ beforeEach(async () => {
   ]);
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function weight(name: string, shape: number[]) {
+  const values = Float32Array.from({ length: shape[0]! * (shape[1] ?? 1) }, (_, i) => Math.sin(i + 1));
+  return { name, shape, dtype: 'BF16', data: fromFloat32(values, 'BF16') } as const;
+}
 
 async function run(...argv: string[]) {
   let [stdout, stderr] = ['', ''];
