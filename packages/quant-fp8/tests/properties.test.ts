@@ -199,7 +199,9 @@ describe('quantizeWeight refuses', () => {
   });
 
   test('and says which weight it was, and where', () => {
-    expect(errorOf(() => quantizeWeight({ ...good, data: holding(NaN) }))?.message).toMatchInlineSnapshot(`"a.weight holds NaN or infinity among the numbers 64 to 127. The checkpoint is damaged or its training diverged: use another one."`);
+    expect(errorOf(() => quantizeWeight({ ...good, data: holding(NaN) }))?.message).toMatchInlineSnapshot(
+      `"a.weight holds NaN or infinity among the numbers 64 to 127. The checkpoint is damaged or its training diverged: use another one."`,
+    );
   });
 });
 

@@ -104,9 +104,15 @@
   ;; codes = round(clamp(x / scale)) of $groups groups of $size float32 at $from, one scale each at $scales, to $to.
   ;; The format is given by: $shift, bits of float32's mantissa that go; $max, its largest value; $normal, its smallest
   ;; normal value; $adder, the power of two at which float32 numbers are one subnormal step apart (all as float32 bits).
+  ;; Returns Σ x² and Σ (x − code·scale)² in float64, the product rounded to float32 (bits of $keep all ones, $half 0) or
+  ;; to bfloat16 ($keep its upper half, $half 0x7fff). The sums are right where $size is a multiple of 4.
   (func (export "encode")
     (param $from i32) (param $scales i32) (param $to i32) (param $groups i32) (param $size i32)
-    (param $shift i32) (param $max i32) (param $normal i32) (param $adder i32)
+    (param $shift i32) (param $max i32) (param $normal i32) (param $adder i32) (param $half i32) (param $keep i32)
+    (result f64 f64)
+    (local $halves v128) (local $odd v128) (local $keeps v128) (local $biases v128) (local $whole v128)
+    (local $w v128) (local $sign v128) (local $isSmall v128) (local $rounded v128) (local $back v128)
+    (local $low v128) (local $high v128) (local $norms v128) (local $distances v128)
     (local $maxima v128) (local $normals v128) (local $adders v128) (local $offsets v128) (local $ones v128)
     (local $scale v128) (local $x v128) (local $magnitude v128)
     (local $stop i32) (local $end i32) (local $nextGroup i32)
@@ -114,6 +120,11 @@
     (local.set $normals (i32x4.splat (local.get $normal)))
     (local.set $adders (i32x4.splat (local.get $adder)))
     (local.set $ones (v128.const i32x4 1 1 1 1))
+    (local.set $halves (i32x4.splat (local.get $half)))
+    (local.set $odd (i32x4.splat (i32.and (local.get $half) (i32.const 1))))
+    (local.set $keeps (i32x4.splat (local.get $keep)))
+    (local.set $biases (i32x4.splat (i32.sub (local.get $normal) (i32.const 0x800000))))
+    (local.set $whole (i32x4.splat (i32.shl (i32.const -1) (local.get $shift))))
     ;; half a unit in the last place but one, less the difference of the exponents' biases
     (local.set $offsets (i32x4.splat (i32.sub
       (i32.sub (i32.shl (i32.const 1) (i32.sub (local.get $shift) (i32.const 1))) (i32.const 1))
@@ -126,36 +137,56 @@
         (local.set $end (i32.add (local.get $to) (local.get $size)))
         (loop $vector
           (if (i32.lt_u (local.get $to) (local.get $end)) (then
-            (local.set $x (f32x4.div (v128.load (local.get $from)) (local.get $scale)))
+            (local.set $w (v128.load (local.get $from)))
+            (local.set $x (f32x4.div (local.get $w) (local.get $scale)))
             ;; 0/0 counts as zero
             (local.set $x (v128.and (local.get $x) (f32x4.eq (local.get $x) (local.get $x))))
+            (local.set $sign
+              (v128.and (local.get $x) (v128.const i32x4 0x80000000 0x80000000 0x80000000 0x80000000)))
             (local.set $magnitude (i32x4.min_s (local.get $maxima)
               (v128.and (local.get $x) (v128.const i32x4 0x7fffffff 0x7fffffff 0x7fffffff 0x7fffffff))))
+            (local.set $isSmall (i32x4.lt_s (local.get $magnitude) (local.get $normals)))
+            ;; normal: to nearest, ties to even
+            (local.set $rounded (i32x4.add
+              (i32x4.add (local.get $magnitude) (local.get $offsets))
+              (v128.and (i32x4.shr_u (local.get $magnitude) (local.get $shift)) (local.get $ones))))
+            ;; subnormal: float32's adder rounds at the right place
+            (local.set $magnitude (f32x4.add (local.get $magnitude) (local.get $adders)))
+            (local.set $x (v128.or
+              (i32x4.shr_u (local.get $sign) (i32.const 24))
+              (v128.bitselect
+                (i32x4.sub (local.get $magnitude) (local.get $adders))
+                (i32x4.shr_u (local.get $rounded) (local.get $shift))
+                (local.get $isSmall))))
             (v128.store32_lane 0 (local.get $to)
-              (i8x16.shuffle 0 4 8 12 0 4 8 12 0 4 8 12 0 4 8 12
-                (local.tee $x (v128.or
-                  (i32x4.shr_u
-                    (v128.and (local.get $x)
-                      (v128.const i32x4 0x80000000 0x80000000 0x80000000 0x80000000))
-                    (i32.const 24))
-                  (v128.bitselect
-                    ;; subnormal: float32's adder rounds at the right place
-                    (i32x4.sub (f32x4.add (local.get $magnitude) (local.get $adders)) (local.get $adders))
-                    ;; normal: to nearest, ties to even
-                    (i32x4.shr_u
-                      (i32x4.add
-                        (i32x4.add (local.get $magnitude) (local.get $offsets))
-                        (v128.and (i32x4.shr_u (local.get $magnitude) (local.get $shift)) (local.get $ones)))
-                      (local.get $shift))
-                    (i32x4.lt_s (local.get $magnitude) (local.get $normals)))))
-                (local.get $x)))
+              (i8x16.shuffle 0 4 8 12 0 4 8 12 0 4 8 12 0 4 8 12 (local.get $x) (local.get $x)))
+            ;; the number that the code stands for, and its error
+            (local.set $back (f32x4.mul (local.get $scale) (v128.or (local.get $sign) (v128.bitselect
+              (f32x4.sub (local.get $magnitude) (local.get $adders))
+              (i32x4.add (v128.and (local.get $rounded) (local.get $whole)) (local.get $biases))
+              (local.get $isSmall)))))
+            (local.set $back (v128.and (local.get $keeps) (i32x4.add
+              (i32x4.add (local.get $back) (local.get $halves))
+              (v128.and (i32x4.shr_u (local.get $back) (i32.const 16)) (local.get $odd)))))
+            (local.set $low (f64x2.promote_low_f32x4 (local.get $w)))
+            (local.set $high (f64x2.promote_low_f32x4
+              (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $w) (local.get $w))))
+            (local.set $norms (f64x2.add (local.get $norms) (f64x2.add
+              (f64x2.mul (local.get $low) (local.get $low)) (f64x2.mul (local.get $high) (local.get $high)))))
+            (local.set $low (f64x2.sub (local.get $low) (f64x2.promote_low_f32x4 (local.get $back))))
+            (local.set $high (f64x2.sub (local.get $high) (f64x2.promote_low_f32x4
+              (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $back) (local.get $back)))))
+            (local.set $distances (f64x2.add (local.get $distances) (f64x2.add
+              (f64x2.mul (local.get $low) (local.get $low)) (f64x2.mul (local.get $high) (local.get $high)))))
             (local.set $from (i32.add (local.get $from) (i32.const 16)))
             (local.set $to (i32.add (local.get $to) (i32.const 4)))
             (br $vector))))
         (local.set $from (local.get $nextGroup))
         (local.set $to (local.get $end))
         (local.set $scales (i32.add (local.get $scales) (i32.const 4)))
-        (br $group)))))
+        (br $group))))
+    (f64.add (f64x2.extract_lane 0 (local.get $norms)) (f64x2.extract_lane 1 (local.get $norms)))
+    (f64.add (f64x2.extract_lane 0 (local.get $distances)) (f64x2.extract_lane 1 (local.get $distances))))
 
   ;; code·scale as float32 of $groups groups of $size codes at $from, one scale each at $scales, to $to. $special is the
   ;; first magnitude that is no finite number, $step the smallest positive value; the rest as in encode.

@@ -25,14 +25,17 @@ export interface Engine {
   maxima(groups: number, size: number): number;
   /** largest magnitudes → scales, in place: `max(round(amax / max), round(1e-8))`, rounded to the dtype */
   toScales(format: Fp8Format, dtype: WeightDtype, groups: number): void;
-  /** wide → codes from `firstCode` on */
-  encode(format: Fp8Format, groups: number, size: number, firstCode: number): void;
+  /** wide → codes from `firstCode` on. Returns how far the numbers they stand for are from `wide`. */
+  encode(format: Fp8Format, dtype: WeightDtype, groups: number, size: number, firstCode: number): SquaredErrors;
   /** codes from `firstCode` on → decoded, each multiplied by its scale */
   decode(format: Fp8Format, groups: number, size: number, firstCode: number): void;
   /** decoded → raw from number `first` on */
   narrow(dtype: WeightDtype, first: number, count: number): void;
-  /** rounds `decoded` to the dtype, in place */
-  round(dtype: WeightDtype, count: number): void;
-  /** Σ wide² and Σ (wide − decoded)² over `count` numbers */
-  errors(count: number): { readonly norm: number; readonly distance: number };
+}
+
+export interface SquaredErrors {
+  /** `Σ w²` */
+  readonly norm: number;
+  /** `Σ (w − ŵ)²`, where ŵ is rounded to the dtype of the weight */
+  readonly distance: number;
 }

@@ -18,6 +18,14 @@ export function createPlainEngine(): Engine {
     return raw.subarray(first * width, (first + count) * width);
   };
 
+  const decode: Engine['decode'] = (format, groups, size, firstCode) => {
+    decoded.set(decodeFp8(codes.subarray(firstCode, firstCode + groups * size), format));
+    for (let g = 0; g < groups; g++) {
+      const scale = scales[g]!;
+      for (let i = g * size; i < (g + 1) * size; i++) decoded[i]! *= scale;
+    }
+  };
+
   return {
     kind: 'plain',
     raw,
@@ -43,32 +51,24 @@ export function createPlainEngine(): Engine {
       const rounded = toFloat32(fromFloat32(quotients, dtype), dtype);
       for (let g = 0; g < groups; g++) scales[g] = Math.max(rounded[g]!, smallest);
     },
-    encode(format, groups, size, firstCode) {
+    encode(format, dtype, groups, size, firstCode) {
       for (let g = 0; g < groups; g++) {
         const group = wide.subarray(g * size, (g + 1) * size);
         codes.set(encodeScaled(group, scales[g]!, format), firstCode + g * size);
       }
-    },
-    decode(format, groups, size, firstCode) {
-      decoded.set(decodeFp8(codes.subarray(firstCode, firstCode + groups * size), format));
-      for (let g = 0; g < groups; g++) {
-        const scale = scales[g]!;
-        for (let i = g * size; i < (g + 1) * size; i++) decoded[i]! *= scale;
-      }
-    },
-    narrow(dtype, first, count) {
-      rawOf(dtype, first, count).set(fromFloat32(decoded.subarray(0, count), dtype));
-    },
-    round(dtype, count) {
-      if (dtype !== 'F32') decoded.set(toFloat32(fromFloat32(decoded.subarray(0, count), dtype), dtype));
-    },
-    errors(count) {
+      decode(format, groups, size, firstCode);
+      const count = groups * size;
+      const back = toFloat32(fromFloat32(decoded.subarray(0, count), dtype), dtype);
       let [norm, distance] = [0, 0];
       for (let i = 0; i < count; i++) {
         norm += wide[i]! ** 2;
-        distance += (wide[i]! - decoded[i]!) ** 2;
+        distance += (wide[i]! - back[i]!) ** 2;
       }
       return { norm, distance };
+    },
+    decode,
+    narrow(dtype, first, count) {
+      rawOf(dtype, first, count).set(fromFloat32(decoded.subarray(0, count), dtype));
     },
   };
 }

@@ -53,10 +53,7 @@ export function quantizeStream(
   };
   const encode = (count: number, length: number) => {
     const firstCode = emit.reserve(count * length);
-    engine.encode(format, count, length, firstCode);
-    engine.decode(format, count, length, firstCode);
-    engine.round(dtype, count * length);
-    const { norm, distance } = engine.errors(count * length);
+    const { norm, distance } = engine.encode(format, dtype, count, length, firstCode);
     squaredNorm += norm;
     squaredDistance += distance;
   };

@@ -4,6 +4,7 @@ import { PIECE, WINDOW } from './engine.ts';
 import type { Engine } from './engine.ts';
 import { kernels } from './kernels.ts';
 import { smallestScale } from './weight-dtype.ts';
+import type { WeightDtype } from './weight-dtype.ts';
 
 /** What wasm/kernels.wat exports; addresses in bytes. */
 interface Kernels {
@@ -15,7 +16,7 @@ interface Kernels {
   readonly maxima: (from: number, to: number, groups: number, size: number) => number;
   readonly divide: (at: number, count: number, divisor: number) => void;
   readonly raise: (at: number, count: number, smallest: number) => void;
-  readonly encode: (...parameters: number[]) => void;
+  readonly encode: (...parameters: number[]) => [norm: number, distance: number];
   readonly decode: (...parameters: number[]) => void;
   readonly errors: (a: number, b: number, count: number) => [norm: number, distance: number];
 }
@@ -45,6 +46,21 @@ export function createWasmEngine(): Engine | undefined {
   memory.grow(Math.ceil(end / 65536) - memory.buffer.byteLength / 65536);
   const { buffer } = memory;
 
+  const decode: Engine['decode'] = (format, groups, size, firstCode) => {
+    const { shift, normal, special, step } = constants[format];
+    made.decode(at.codes + firstCode, at.scales, at.decoded, groups, size, shift, normal, special, step);
+  };
+  /** Rounds `decoded`, in place. */
+  const round = (dtype: WeightDtype, count: number): void => {
+    if (dtype === 'BF16') {
+      made.narrowBf16(at.decoded, at.narrow, count);
+      made.widenBf16(at.narrow, at.decoded, count);
+    } else if (dtype === 'F16') {
+      made.narrowF16(at.decoded, at.narrow, count);
+      made.widenF16(at.narrow, at.decoded, count);
+    }
+  };
+
   return {
     kind: 'wasm',
     raw: new Uint8Array(buffer, at.raw, sizes.raw),
@@ -67,31 +83,23 @@ export function createWasmEngine(): Engine | undefined {
       }
       made.raise(at.scales, groups, smallest[dtype]);
     },
-    encode(format, groups, size, firstCode) {
+    encode(format, dtype, groups, size, firstCode) {
       const { shift, max, normal, adder } = constants[format];
-      made.encode(at.wide, at.scales, at.codes + firstCode, groups, size, shift, max, normal, adder);
+      const to = at.codes + firstCode;
+      const [half, keep] = dtype === 'BF16' ? [0x7fff, 0xffff0000] : [0, 0xffffffff];
+      const sums = made.encode(at.wide, at.scales, to, groups, size, shift, max, normal, adder, half, keep);
+      if (dtype !== 'F16' && size % 4 === 0) return { norm: sums[0], distance: sums[1] };
+      decode(format, groups, size, firstCode);
+      const count = groups * size;
+      round(dtype, count);
+      const [norm, distance] = made.errors(at.wide, at.decoded, count);
+      return { norm, distance };
     },
-    decode(format, groups, size, firstCode) {
-      const { shift, normal, special, step } = constants[format];
-      made.decode(at.codes + firstCode, at.scales, at.decoded, groups, size, shift, normal, special, step);
-    },
+    decode,
     narrow(dtype, first, count) {
       if (dtype === 'BF16') made.narrowBf16(at.decoded, at.raw + first * 2, count);
       else if (dtype === 'F16') made.narrowF16(at.decoded, at.raw + first * 2, count);
       else copy(buffer, at.decoded, at.raw + first * 4, count * 4);
-    },
-    round(dtype, count) {
-      if (dtype === 'BF16') {
-        made.narrowBf16(at.decoded, at.narrow, count);
-        made.widenBf16(at.narrow, at.decoded, count);
-      } else if (dtype === 'F16') {
-        made.narrowF16(at.decoded, at.narrow, count);
-        made.widenF16(at.narrow, at.decoded, count);
-      }
-    },
-    errors(count) {
-      const [norm, distance] = made.errors(at.wide, at.decoded, count);
-      return { norm, distance };
     },
   };
 }
