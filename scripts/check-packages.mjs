@@ -12,7 +12,14 @@ import { entriesOf, readPackages, root } from './lib/workspace.mjs';
  */
 const allowedDependencies = {
   autodiff: ['@musubi/onnx-graph', '@musubi/safetensors'],
-  cli: ['@musubi/config', '@musubi/lora', '@musubi/tracking', '@musubi/trainer', 'onnxruntime-node'],
+  cli: [
+    '@musubi/config',
+    '@musubi/lora',
+    '@musubi/quant-fp8',
+    '@musubi/tracking',
+    '@musubi/trainer',
+    'onnxruntime-node',
+  ],
   config: ['fastest-levenshtein', 'smol-toml'],
   dataset: ['@musubi/config', '@musubi/random', '@musubi/safetensors', 'sharp', 'smol-toml', 'tinypool'],
   lora: ['@musubi/safetensors'],

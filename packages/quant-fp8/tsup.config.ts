@@ -1,2 +1,2 @@
 import { library } from '../../tsup.base.ts';
-export default library();
+export default library({ index: 'src/index.ts', graph: 'src/graph.ts', node: 'src/node.ts', worker: 'src/worker.ts' });

@@ -17,6 +17,8 @@ test('the program lists its commands', () => {
       merge_lora                      Merge adapters into a checkpoint.
       convert_lora                    Convert an adapter to the layout of ComfyUI and Diffusers, or
                                       back.
+      quantize                        Write a checkpoint whose weights are 8-bit floats, and print the
+                                      error of each.
 
     The original's scripts are other names of them: wan_cache_latents, wan_cache_text_encoder_outputs,
     wan_train_network.

@@ -56,6 +56,7 @@ export function commandHelp(command: CommandSpec): string {
 function required({ task }: CommandSpec, hasFile: boolean): string[] {
   if (task === 'cache latents') return ['--architecture wan --dataset_config FILE --vae FILE …'];
   if (task === 'cache text') return ['--architecture wan --dataset_config FILE --t5 FILE …'];
+  if (task === 'quantize') return ['--architecture NAME …'];
   return [...(hasFile ? ['--config_file FILE'] : []), '[OPTIONS]'];
 }
 
@@ -70,7 +71,7 @@ function groupHelp(title: string, group: OptionGroup, options: readonly OptionSp
 }
 
 function usage({ name, type, nargs, choices, isPositional }: OptionSpec): string {
-  if (isPositional) return `${name.toUpperCase()} …`;
+  if (isPositional) return nargs === undefined ? name.toUpperCase() : `${name.toUpperCase()} …`;
   if (type === 'bool') return `--${name}`;
   const value = choices ? 'NAME' : { string: 'TEXT', path: 'FILE', int: 'N', float: 'NUMBER', int_or_float: 'N' }[type];
   return `--${name} ${nargs === '*' ? `[${value} …]` : value}`;

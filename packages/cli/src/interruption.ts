@@ -7,8 +7,8 @@ import type { CliContext } from './context.ts';
 export function listenForInterruption(
   { onInterrupt, exitAtOnce }: Pick<CliContext, 'onInterrupt' | 'exitAtOnce'>,
   say: (line: string) => void,
-  /** What is finished first, and is saved. */
-  unit = 'this step',
+  /** What is finished first, and is saved; null: nothing is. */
+  unit: string | null = 'this step',
 ): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController();
   const stop = onInterrupt(() => {
@@ -16,7 +16,11 @@ export function listenForInterruption(
       exitAtOnce();
       return;
     }
-    say(`Stopping after ${unit}, then saving. Ctrl-C again stops at once, without saving.`);
+    say(
+      unit === null
+        ? 'Stopping; nothing will be written.'
+        : `Stopping after ${unit}, then saving. Ctrl-C again stops at once, without saving.`,
+    );
     controller.abort();
   });
   return { signal: controller.signal, stop };

@@ -64,6 +64,15 @@ const configurationErrors: Readonly<Record<string, 'all' | readonly string[]>> =
   SamplerError: 'all',
   ScheduleError: 'all',
   OptimizerError: 'all',
+  Fp8Error: [
+    'UNKNOWN_FORMAT',
+    'UNKNOWN_MODE',
+    'UNKNOWN_ARCHITECTURE',
+    'BLOCK_SIZE_INVALID',
+    'WORKERS_INVALID',
+    'NOTHING_MATCHES',
+    'SAME_FILE',
+  ],
   TrainerError: ['OPTION_CONFLICT'],
   ModelError: ['UNKNOWN_TASK', 'TASK_MISMATCH', 'BAD_MODEL_CONFIG', 'HEADS_UNKNOWN'],
   LoraError: [

@@ -43,6 +43,8 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     case 'cache latents':
     case 'cache text':
       return (await import('./cache-command.ts')).makeCaches(found, context);
+    case 'quantize':
+      return (await import('./quantize-command.ts')).quantize(found.config, context);
   }
   for (const answer of found.answers) context.stderr.write(`note: ${answer}\n`);
   const lora = await import('./lora-commands.ts');

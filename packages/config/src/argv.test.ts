@@ -27,6 +27,25 @@ function parse(...argv: string[]) {
 }
 
 describe('parseArguments', () => {
+  test('gives values that stand alone to the positional options, in order', () => {
+    const positionals = [spec('from', 'path'), spec('to', 'path')].map(
+      (one) => ({ ...one, isPositional: true }) as const,
+    );
+    const { arguments: found, problems } = parseArguments(
+      [...specs, ...positionals],
+      ['a.txt', '--fast', '--args', 'x', '--seed', '1', 'b.txt', 'c.txt'],
+      (written) => ({ code: 'UNKNOWN_OPTION', text: written, remedy: '' }),
+    );
+    expect(found.map(({ spec: { name }, texts }) => [name, ...texts])).toEqual([
+      ['fast'],
+      ['args', 'x'],
+      ['seed', '1'],
+      ['from', 'a.txt'],
+      ['to', 'b.txt'],
+    ]);
+    expect(problems.map(({ value }) => value)).toEqual(['c.txt']);
+  });
+
   test.each<[string[], string[][]]>([
     [
       ['--seed', '1', '--fast'],

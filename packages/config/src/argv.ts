@@ -12,7 +12,7 @@ export interface Argument {
  *
  * The rules are those of Python's argparse, except that names cannot be abbreviated: a shortened name is refused with the
  * full one. A negative number, or a text with a space in it, is a value although it starts with a dash. The last one of a
- * repeated option counts.
+ * repeated option counts. Values that stand alone go to the positional options, in the order of the table.
  *
  * @param unknownOption words the problem of an option that is not in `specs`; its values are skipped
  */
@@ -22,7 +22,7 @@ export function parseArguments(
   unknownOption: (written: string) => ConfigProblem,
 ): { arguments: Argument[]; problems: ConfigProblem[] } {
   const byName = new Map(specs.filter(({ isPositional }) => !isPositional).map((spec) => [spec.name, spec]));
-  const positional = specs.find(({ isPositional }) => isPositional);
+  const positionals = specs.filter(({ isPositional }) => isPositional);
   const standing: string[] = [];
   const found: Argument[] = [];
   const problems: ConfigProblem[] = [];
@@ -30,17 +30,8 @@ export function parseArguments(
 
   while (position < argv.length) {
     const token = argv[position++] ?? '';
-    if (!isOption(token) && positional) {
-      standing.push(token);
-      continue;
-    }
     if (!isOption(token)) {
-      problems.push({
-        code: 'ARGUMENT_SYNTAX',
-        text: `"${token}" stands on the command line without an option.`,
-        remedy: 'Options are written --name value; put quotes around a value with spaces.',
-        value: token,
-      });
+      standing.push(token);
       continue;
     }
     const equals = token.indexOf('=');
@@ -80,8 +71,20 @@ export function parseArguments(
       found.push({ spec, texts: attached === undefined ? texts : [attached] });
     }
   }
-  if (positional && standing.length > 0) found.push({ spec: positional, texts: standing });
-  return { arguments: found, problems };
+  for (const spec of positionals) {
+    const texts = standing.splice(0, spec.nargs === undefined ? 1 : Infinity);
+    if (texts.length > 0) found.push({ spec, texts });
+  }
+  return { arguments: found, problems: [...standing.map(standsAlone), ...problems] };
+}
+
+function standsAlone(token: string): ConfigProblem {
+  return {
+    code: 'ARGUMENT_SYNTAX',
+    text: `"${token}" stands on the command line without an option.`,
+    remedy: 'Options are written --name value; put quotes around a value with spaces.',
+    value: token,
+  };
 }
 
 function isOption(token: string): boolean {

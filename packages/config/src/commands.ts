@@ -9,7 +9,14 @@ export interface CommandSpec {
   /** Name of the original's script, whose options it has. */
   readonly script: string;
   /** What it does, and so what its configuration is. */
-  readonly task: 'train' | 'cache latents' | 'cache text' | 'average loras' | 'merge loras' | 'convert lora';
+  readonly task:
+    | 'train'
+    | 'cache latents'
+    | 'cache text'
+    | 'average loras'
+    | 'merge loras'
+    | 'convert lora'
+    | 'quantize';
   /** One sentence. */
   readonly help: string;
   readonly support: OptionSupport;
@@ -58,6 +65,13 @@ export const commandTable: readonly CommandSpec[] = [
     script: 'convert_lora',
     task: 'convert lora',
     help: 'Convert an adapter to the layout of ComfyUI and Diffusers, or back.',
+    support: works,
+  },
+  {
+    name: 'quantize',
+    script: 'quantize',
+    task: 'quantize',
+    help: 'Write a checkpoint whose weights are 8-bit floats, and print the error of each.',
     support: works,
   },
   ...[

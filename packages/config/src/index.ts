@@ -14,6 +14,7 @@ export type { Origin } from './origin.ts';
 export { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 export { pythonFloat, pythonRepr, pythonText, toPlain } from './python-value.ts';
 export type { PlainValue, PythonValue } from './python-value.ts';
+export type { QuantizeConfig } from './quantize-config.ts';
 export { readOptions } from './read-options.ts';
 export type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
 export { resolveCommand, resolveOptions } from './resolve-options.ts';

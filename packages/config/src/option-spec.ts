@@ -46,7 +46,7 @@ export interface OptionSpec {
   readonly refusedChoices?: Readonly<Record<string, string>>;
   /** `*`: any number of values on the command line, a list in the file; `+`: at least one. */
   readonly nargs?: '*' | '+';
-  /** Stands on the command line without its name; one a command. */
+  /** Stands on the command line without its name; several in the order of the table, and a list last. */
   readonly isPositional?: true;
   /** Never shown in messages. */
   readonly isSecret?: true;

@@ -6,6 +6,7 @@ import { modelOptions } from './options/model.ts';
 import { networkOptions } from './options/network.ts';
 import { optimizationOptions } from './options/optimization.ts';
 import { otherModelOptions } from './options/other-models.ts';
+import { quantizingOptions } from './options/quantizing.ts';
 import { trainingOptions } from './options/training.ts';
 
 /** Every option of every command: help, parsing, checks and tests are made from this table. */
@@ -18,4 +19,5 @@ export const optionTable: readonly OptionSpec[] = [
   ...otherModelOptions,
   ...cachingOptions,
   ...loraToolOptions,
+  ...quantizingOptions,
 ];

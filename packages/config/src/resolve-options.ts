@@ -4,11 +4,13 @@ import { ConfigError, throwIfAny, type ConfigProblem } from './errors.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { asWritten, placeOf, type Origin } from './origin.ts';
 import { toPlain } from './python-value.ts';
+import type { QuantizeConfig } from './quantize-config.ts';
 import { readOptions, type OptionsRead, type ReadOption, type ReadText } from './read-options.ts';
 import { toCacheLatentsConfig, toCacheTextConfig } from './to-cache-config.ts';
 import type { AverageLorasConfig, ConvertLoraConfig, MergeLorasConfig } from './lora-config.ts';
 import { plainDefault } from './option-spec.ts';
 import { toAverageConfig, toConvertConfig, toMergeConfig } from './to-lora-config.ts';
+import { toQuantizeConfig } from './to-quantize-config.ts';
 import { toTrainConfig } from './to-train-config.ts';
 import type { TrainConfig } from './train-config.ts';
 
@@ -43,7 +45,8 @@ export type ResolvedCommand =
   | (Resolved & { readonly task: 'cache text'; readonly config: CacheTextConfig })
   | (Resolved & { readonly task: 'average loras'; readonly config: AverageLorasConfig })
   | (Resolved & { readonly task: 'merge loras'; readonly config: MergeLorasConfig })
-  | (Resolved & { readonly task: 'convert lora'; readonly config: ConvertLoraConfig });
+  | (Resolved & { readonly task: 'convert lora'; readonly config: ConvertLoraConfig })
+  | (Resolved & { readonly task: 'quantize'; readonly config: QuantizeConfig });
 
 /**
  * Reads command line and configuration file of a command and checks them.
@@ -77,6 +80,10 @@ export async function resolveCommand(request: ResolveRequest): Promise<ResolvedC
     case 'convert lora': {
       const { config, problems } = toConvertConfig(read);
       return { task: 'convert lora', config, ...resolved(command, read, problems) };
+    }
+    case 'quantize': {
+      const { config, problems } = toQuantizeConfig(read);
+      return { task: 'quantize', config, ...resolved(command, read, problems) };
     }
   }
 }

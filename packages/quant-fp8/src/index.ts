@@ -1,1 +1,16 @@
-export {};
+export { decodeFp8, encodeFp8, encodeScaled } from './codec.ts';
+export { FP8_FORMATS } from './formats.ts';
+export type { Fp8Format, Fp8FormatSpec } from './formats.ts';
+export { chooseGrouping, DEFAULT_BLOCK_SIZE, FP8_MODES } from './grouping.ts';
+export type { Fp8Mode, Grouping } from './grouping.ts';
+export { dequantizeToBytes, dequantizeWeight, quantizeWeight, scaleBytes } from './quantize.ts';
+export type { Fp8Options, Fp8Weight, QuantizedWeight, WeightToQuantize } from './quantize.ts';
+export { planQuantization } from './plan.ts';
+export type { PlannedWeight, QuantizationPlan, QuantizationReport, QuantizedTensor, QuantizeOptions } from './plan.ts';
+export { quantizeTensors } from './quantize-tensors.ts';
+export type { HookedTensor, TensorHook } from './quantize-tensors.ts';
+export type { WeightDtype } from './internal/weight-dtype.ts';
+export { FP8_TARGETS, isFp8Target, scaleKey } from './targets.ts';
+export type { Fp8Architecture, Fp8TargetList } from './targets.ts';
+export { Fp8Error } from './errors.ts';
+export type { Fp8ErrorCode, Fp8ErrorFacts } from './errors.ts';

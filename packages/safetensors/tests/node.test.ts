@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { encodeSafetensors, serializeSafetensors } from '../src/index.ts';
-import { openCheckpointFile, openSafetensorsFile, writeFileAtomic, writeSafetensorsFile } from '../src/node.ts';
+import {
+  fillSafetensorsFile,
+  openCheckpointFile,
+  openSafetensorsFile,
+  writeFileAtomic,
+  writeSafetensorsFile,
+} from '../src/node.ts';
 import { f32 } from './make-file.ts';
 import { bytes, global, reduce, text } from './make-pickle.ts';
 import { pthOf } from './make-pth.ts';
@@ -52,6 +58,22 @@ describe('writeSafetensorsFile', () => {
       error,
     );
     expect(readFileSync(join(folder, 'x.safetensors'), 'utf8')).toBe('old');
+    expect(readdirSync(folder)).toEqual(['x.safetensors']);
+  });
+
+  test('is also written by others, in any order', async () => {
+    const tensors = [tensor('b', 1, 2), tensor('a', 3)];
+    const path = join(folder, 'x.safetensors');
+    await fillSafetensorsFile(path, tensors, { metadata: { k: 'v' } }, async ({ path: temporary, order }) => {
+      expect(readdirSync(folder)).not.toContain('x.safetensors');
+      const file = await open(temporary, 'r+');
+      for (const { tensor: placed, offset } of order.toReversed()) await file.write(placed.data, 0, undefined, offset);
+      await file.close();
+    });
+    expect(new Uint8Array(readFileSync(path))).toEqual(await encodeSafetensors(tensors, { metadata: { k: 'v' } }));
+
+    const failing = fillSafetensorsFile(path, tensors, {}, () => Promise.reject(new Error('no data')));
+    await expect(failing).rejects.toThrow('no data');
     expect(readdirSync(folder)).toEqual(['x.safetensors']);
   });
 

@@ -19,10 +19,13 @@ export async function writeFileAtomic(path: string, data: Uint8Array | string): 
   await replaceFile(path, (write) => write(bytes));
 }
 
-/** `writeFileAtomic` for content that comes in pieces: `produce` calls `write` for each. */
+/**
+ * `writeFileAtomic` for content that comes in pieces: `produce` calls `write` for each, or writes into the temporary file
+ * by its path.
+ */
 export async function replaceFile(
   path: string,
-  produce: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+  produce: (write: (bytes: Uint8Array) => Promise<void>, temporary: string) => Promise<void>,
 ): Promise<void> {
   const target = resolve(path);
   const temporary = join(dirname(target), `.${basename(target)}.${randomUUID().slice(0, 8)}.tmp`);
@@ -31,7 +34,7 @@ export async function replaceFile(
   });
   const file = handle;
   try {
-    await produce((bytes) => writeAll(file, bytes, target));
+    await produce((bytes) => writeAll(file, bytes, target), temporary);
     await file.sync().catch((cause: unknown) => {
       throw writeError(target, cause);
     });

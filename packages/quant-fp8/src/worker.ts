@@ -1,0 +1,5 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { WorkerStart } from './node/protocol.ts';
+import { serve } from './node/serve.ts';
+
+if (parentPort) serve(parentPort, workerData as WorkerStart);
