@@ -17,6 +17,12 @@ export {
 } from './train.ts';
 export { type TrainingModelOptions, createTrainingModel } from './training-model.ts';
 export { type TrainingArtifactsOptions, createTrainingArtifacts } from './training-artifacts.ts';
+export {
+  type EncodedPicture,
+  type LatentEncoder,
+  type PreparedPictures,
+  encodePictures,
+} from './caching/encode-pictures.ts';
 export { type LatentCacheOptions, latentCache } from './caching/latent-cache.ts';
 export { type CacheContents, type EncodedValues } from './caching/stored-values.ts';
 export { encodeTextCache } from './caching/text-cache-file.ts';
