@@ -39,7 +39,7 @@ async function makeFolder(folder: string): Promise<void> {
 const reasons: Readonly<Record<string, string>> = {
   EEXIST: 'a file has this name',
   ENOTDIR: 'a part of the path is a file',
-  ENOENT: 'the system allows no folder there',
+  ENOENT: 'this place can hold no folders',
   EACCES: 'this user may not write there',
   EPERM: 'this user may not write there',
   EROFS: 'the disk is read-only',
