@@ -1,3 +1,4 @@
+export { crc32c, maskedCrc32c } from './crc32c.ts';
 export { TrackingError } from './errors.ts';
 export { formatDuration, formatProgress } from './format-progress.ts';
 export type { ItemProgress, Progress } from './format-progress.ts';
@@ -9,3 +10,9 @@ export { createStepClock } from './step-clock.ts';
 export type { StepTiming } from './step-clock.ts';
 export { stepLogs } from './step-logs.ts';
 export type { StepLogInput } from './step-logs.ts';
+export { hyperparameterEvents, hyperparametersYaml } from './hyperparameters.ts';
+export type { Hyperparameters } from './hyperparameters.ts';
+export { defaultTrackerName, logFolderName } from './log-folder.ts';
+export type { LogFolderOptions } from './log-folder.ts';
+export { eventFileName, eventRecord, scalarEvent, versionEvent } from './tensorboard-events.ts';
+export type { ScalarPoint } from './tensorboard-events.ts';
