@@ -36,6 +36,10 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     context.stdout.write(commandHelp(command));
     return 0;
   }
+  if (word === 'wandb') {
+    const { wandbCommand } = await import('./wandb-command.ts');
+    return await wandbCommand(rest, context);
+  }
   const found = await resolveCommand({ command: word, argv: rest, readText: context.readText });
   switch (found.task) {
     case 'train':

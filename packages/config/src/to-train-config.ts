@@ -2,6 +2,7 @@ import { ConfigError, type ConfigProblem } from './errors.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
+import { toLoggingConfig } from './to-logging-config.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
 import type { OptionsRead, ReadText } from './read-options.ts';
@@ -25,7 +26,8 @@ export async function toTrainConfig(
   { options }: OptionsRead,
   readText: ReadText,
 ): Promise<{ config: TrainConfig; problems: readonly ConfigProblem[] }> {
-  const { option, text, textOrNull, number, numberOrNull, flag, items, problem, problems } = optionValues(options);
+  const values = optionValues(options);
+  const { option, text, textOrNull, number, numberOrNull, flag, items, problem, problems } = values;
   const networkArgs = keyValues('network_args', 'plain');
   const optimizerArgs = keyValues('optimizer_args', 'literal');
   const schedulerArgs = keyValues('lr_scheduler_args', 'literal');
@@ -93,6 +95,8 @@ export async function toTrainConfig(
     saveLastNEpochs: numberOrNull('save_last_n_epochs'),
     saveLastNSteps: numberOrNull('save_last_n_steps'),
 
+    logging: await toLoggingConfig(values, options, readText),
+
     noMetadata: flag('no_metadata'),
     trainingComment: textOrNull('training_comment'),
     metadataTitle: textOrNull('metadata_title'),
@@ -104,7 +108,9 @@ export async function toTrainConfig(
     metadataArch: textOrNull('metadata_arch'),
 
     metadataText: {
-      ...Object.fromEntries([...options].map(([name, { value }]) => [name, pythonText(value)])),
+      ...Object.fromEntries(
+        [...options].flatMap(([name, { value, spec }]) => (spec.isSecret ? [] : [[name, pythonText(value)]])),
+      ),
       network_args: joinKeyValues(networkArgs),
       optimizer_args: joinKeyValues(optimizerArgs),
       lr_scheduler_args: joinKeyValues(schedulerArgs),

@@ -3,13 +3,13 @@ export type Field = Uint8Array;
 
 /** Fields of a message in the order given. */
 export function message(...fields: readonly Field[]): Uint8Array {
-  const bytes = new Uint8Array(fields.reduce((sum, field) => sum + field.length, 0));
+  const whole = new Uint8Array(fields.reduce((sum, field) => sum + field.length, 0));
   let at = 0;
   for (const field of fields) {
-    bytes.set(field, at);
+    whole.set(field, at);
     at += field.length;
   }
-  return bytes;
+  return whole;
 }
 
 /** An integer from 0 to 2^53 − 1, seven bits a byte. */
@@ -18,17 +18,17 @@ export function varint(number: number, value: number): Field {
 }
 
 export function double(number: number, value: number): Field {
-  const bytes = new Uint8Array(9);
-  bytes[0] = (number << 3) | 1;
-  new DataView(bytes.buffer).setFloat64(1, value, true);
-  return bytes;
+  const field = new Uint8Array(9);
+  field[0] = (number << 3) | 1;
+  new DataView(field.buffer).setFloat64(1, value, true);
+  return field;
 }
 
 export function float(number: number, value: number): Field {
-  const bytes = new Uint8Array(5);
-  bytes[0] = (number << 3) | 5;
-  new DataView(bytes.buffer).setFloat32(1, value, true);
-  return bytes;
+  const field = new Uint8Array(5);
+  field[0] = (number << 3) | 5;
+  new DataView(field.buffer).setFloat32(1, value, true);
+  return field;
 }
 
 export function bytes(number: number, value: Uint8Array): Field {
