@@ -13,11 +13,15 @@ import { entriesOf, readPackages, root } from './lib/workspace.mjs';
 const allowedDependencies = {
   autodiff: ['@musubi/onnx-graph', '@musubi/safetensors'],
   cli: [
+    '@expo-google-fonts/inter',
     '@musubi/config',
     '@musubi/lora',
     '@musubi/quant-fp8',
+    '@musubi/random',
+    '@musubi/samplers',
     '@musubi/tracking',
     '@musubi/trainer',
+    '@resvg/resvg-js',
     'onnxruntime-node',
   ],
   config: ['fastest-levenshtein', 'smol-toml'],

@@ -43,6 +43,10 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
   const found = await resolveCommand({ command: word, argv: rest, readText: context.readText });
   switch (found.task) {
     case 'train':
+      if (found.config.showTimesteps !== null) {
+        await (await import('./show-timesteps.ts')).showTimesteps(found.config, context);
+        return 0;
+      }
       return (await import('./train-command.ts')).train(found.config, found.answers, context);
     case 'cache latents':
     case 'cache text':

@@ -67,6 +67,8 @@ describe('every option that works', () => {
     save_precision: ['bf16'],
     timestep_sampling: ['shift'],
     qinglong_preset: ['musubi-0.3.4'],
+    qinglong_ratios: ['20', '30', '50'],
+    show_timesteps: ['image'],
     weighting_scheme: ['mode'],
     metadata_reso: ['640,384'],
     log_with: ['wandb'],

@@ -70,6 +70,7 @@ export async function toTrainConfig(
 
     timestepSampling: text('timestep_sampling') as TimestepSampling,
     qinglongPreset: text('qinglong_preset') as QinglongPreset,
+    qinglongRatios: readRatios(),
     discreteFlowShift: number('discrete_flow_shift'),
     sigmoidScale: number('sigmoid_scale'),
     weightingScheme: text('weighting_scheme') as WeightingScheme,
@@ -80,6 +81,7 @@ export async function toTrainConfig(
     maxTimestep: numberOrNull('max_timestep'),
     preserveDistributionShape: flag('preserve_distribution_shape'),
     numTimestepBuckets: numberOrNull('num_timestep_buckets'),
+    showTimesteps: textOrNull('show_timesteps') as TrainConfig['showTimesteps'],
 
     seed: numberOrNull('seed'),
     maxTrainSteps: number('max_train_steps'),
@@ -215,6 +217,15 @@ export async function toTrainConfig(
       );
     }
     return paths.map((path, index) => ({ path, multiplier: multipliers[index] ?? 1 }));
+  }
+
+  function readRatios(): TrainConfig['qinglongRatios'] {
+    const [shifted, middle, low, ...more] = items('qinglong_ratios').map(({ value }) => Number(value));
+    if (shifted === undefined) return null;
+    const isTriple = middle !== undefined && low !== undefined && more.length === 0;
+    if (isTriple && Math.min(shifted, middle, low) >= 0 && shifted + middle + low > 0) return [shifted, middle, low];
+    problem('BAD_VALUE', 'qinglong_ratios', 'expected three shares of at least 0.', 'Write e.g. 80 7.5 12.5.');
+    return null;
   }
 
   /** 0, whole numbers and shares below 1; `100%` is the whole run. */

@@ -110,6 +110,8 @@ export interface TrainConfig {
   readonly timestepSampling: TimestepSampling;
   /** Mixing shares of the `qinglong_*` samplers. */
   readonly qinglongPreset: QinglongPreset;
+  /** Three shares instead of those of the preset. */
+  readonly qinglongRatios: readonly [number, number, number] | null;
   readonly discreteFlowShift: number;
   readonly sigmoidScale: number;
   readonly weightingScheme: WeightingScheme;
@@ -123,6 +125,8 @@ export interface TrainConfig {
   readonly preserveDistributionShape: boolean;
   /** Slices of stratified timesteps; null, 0 and 1 draw freely. */
   readonly numTimestepBuckets: number | null;
+  /** Show the distribution and do not train. */
+  readonly showTimesteps: 'image' | 'console' | null;
 
   /** Null: the trainer draws one. */
   readonly seed: number | null;
