@@ -52,8 +52,9 @@ test('as a picture, with its labels', async () => {
 const svg = (text: string) =>
   `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="20" font-family="${pngFont}"><rect width="80" height="20" fill="#fff"/><text x="2" y="15">${text}</text></svg>`;
 
+const inkOf = async (text: string) => readPng(await renderPng(svg(text))).ink(0, 0, 80, 20);
+
 test('letters are drawn without any font of the machine', async () => {
-  const inkOf = async (text: string) => readPng(await renderPng(svg(text))).ink(0, 0, 80, 20);
   expect(await inkOf('')).toBe(0);
   expect(await inkOf('Count')).toBeGreaterThan(100);
 });

@@ -10,7 +10,7 @@ const ink = { draws: '#7c9cc4', expected: '#b03a2e', weights: '#7fae8c', limits:
  * @param fontFamily font of the labels, default `sans-serif`
  */
 export function histogramSvg(histogram: TimestepHistogram, fontFamily = 'sans-serif'): string {
-  const { settings, counts, expected, weights, numTimestepBuckets: slices } = histogram;
+  const { settings, counts, expected, weights } = histogram;
   const { minTimestep, maxTimestep, timestepSampling } = settings;
   // For `sigma` the limits are those of schedule entries, which begin with the noisiest.
   const limits = timestepSampling === 'sigma' ? [1000 - maxTimestep, 1000 - minTimestep] : [minTimestep, maxTimestep];
@@ -30,17 +30,12 @@ export function histogramSvg(histogram: TimestepHistogram, fontFamily = 'sans-se
     yLabel: 'Weighting',
     max: Math.max(...weights) * 1.05,
   });
-  const sliceEnds =
-    slices !== null && slices > 1 && slices <= 100 ? Array.from({ length: slices - 1 }, (_, i) => i + 1) : [];
-  const [low, high] = [limits[0]!, limits[1]!];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="1000" height="500" viewBox="0 0 1000 500" font-family="${fontFamily}">`,
     '<rect width="1000" height="500" fill="#ffffff"/>',
     text(500, 24, describe(histogram), { size: 13, anchor: 'middle' }),
     left.frame,
-    ...(settings.preserveDistributionShape ? [] : sliceEnds).map((k) =>
-      left.vertical(low + ((high - low) * k) / slices!, ink.slices),
-    ),
+    ...sliceEnds(histogram).map((end) => left.vertical(end, ink.slices)),
     left.bars(counts, ink.draws),
     left.line(expected, ink.expected),
     ...(isCut ? limits.map((limit) => left.vertical(limit, ink.limits, '4 3')) : []),
@@ -52,6 +47,26 @@ export function histogramSvg(histogram: TimestepHistogram, fontFamily = 'sans-se
     right.bars(weights, ink.weights),
     '</svg>',
   ].join('\n');
+}
+
+/**
+ * Where the slices of uniform numbers end up: each holds an equal share of the draws. Mixtures have them in each part, `sigma`
+ * does not use them, and with `preserve_distribution_shape` only some of them are left.
+ */
+function sliceEnds({ settings, expected, numTimestepBuckets: slices }: TimestepHistogram): number[] {
+  const { timestepSampling, preserveDistributionShape } = settings;
+  const isShown = slices !== null && slices > 1 && slices <= 100 && !preserveDistributionShape;
+  if (!isShown || timestepSampling === 'sigma' || timestepSampling.startsWith('qinglong')) return [];
+  const share = expected.reduce((sum, count) => sum + count, 0) / slices;
+  const ends: number[] = [];
+  let sum = 0;
+  expected.forEach((count, k) => {
+    while (ends.length < slices - 1 && sum + count > share * (ends.length + 1)) {
+      ends.push(k + (share * (ends.length + 1) - sum) / count);
+    }
+    sum += count;
+  });
+  return ends;
 }
 
 /** The settings that matter, in one line. */
