@@ -19,6 +19,8 @@ export interface OptimizerState {
   readonly numbers: Readonly<Record<string, number>>;
   /** float32 tensors by `slot.parameter`, e.g. `exp_avg.lora_unet_blocks_0_self_attn_q.lora_down.weight` */
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  /** 8-bit codes, named likewise; empty but for 8-bit optimizers. A file may hold them as U8 beside the tensors: their names differ. */
+  readonly codes: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Uint8Array }>;
 }
 
 export interface Optimizer {
