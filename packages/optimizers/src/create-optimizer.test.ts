@@ -237,6 +237,16 @@ describe('parameters and steps', () => {
     expect(() => optimizer.step(gradientAt(target), [0.1])).toThrow(expect.objectContaining({ code: 'EVAL_MODE' }));
   });
 
+  test('Prodigy tells its estimate, others have none', () => {
+    const p = new Float32Array(6);
+    const optimizer = createOptimizer('prodigyopt.Prodigy', groupsOf(p));
+    expect(optimizer.stepSizeEstimate()).toBe(1e-6);
+    run(optimizer, p, 20, 1);
+    expect(optimizer.stepSizeEstimate()).toBe(optimizer.state().numbers['d']);
+    expect(optimizer.stepSizeEstimate()).toBeGreaterThan(1e-6);
+    expect(createOptimizer('AdamW', groupsOf()).stepSizeEstimate()).toBeNull();
+  });
+
   test('Adafactor tells the rates that it chose', () => {
     const p = target.slice();
     const optimizer = createOptimizer('Adafactor', groupsOf(p));

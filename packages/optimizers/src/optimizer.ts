@@ -38,6 +38,8 @@ export interface Optimizer {
   step(gradients: ReadonlyMap<string, Float32Array>, learningRates: readonly number[]): void;
   /** Learning rates chosen by the optimizer itself at its last step, one a group; null where it uses the given ones. */
   ownLearningRates(): readonly number[] | null;
+  /** The estimate d of optimizers that find their step size, such as Prodigy; null in others. */
+  stepSizeEstimate(): number | null;
   /** Parameters as they are trained. Schedule-free optimizers start here; nothing happens in others. */
   train(): void;
   /** Parameters as they are saved and sampled from: the average of schedule-free optimizers. Nothing happens in others. */

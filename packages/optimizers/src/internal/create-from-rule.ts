@@ -44,6 +44,7 @@ export interface Rule {
   readonly numbers?: Readonly<Record<string, number>>;
   readonly update: (context: StepContext) => void;
   readonly ownLearningRates?: (numbers: Readonly<Record<string, number>>) => readonly number[];
+  readonly stepSizeEstimate?: (numbers: Readonly<Record<string, number>>) => number;
   /** passes between the trained and the averaged parameters */
   readonly switchMode?: (items: readonly Omit<Item, 'gradient'>[], mode: 'train' | 'eval') => void;
 }
@@ -93,6 +94,7 @@ export function createFromRule(rule: Rule, groups: readonly ParameterGroup[]): O
       });
     },
     ownLearningRates: () => rule.ownLearningRates?.(numbers) ?? null,
+    stepSizeEstimate: () => rule.stepSizeEstimate?.(numbers) ?? null,
     train: () => switchTo('train'),
     eval: () => switchTo('eval'),
     state: () => ({
