@@ -251,17 +251,18 @@ describe('another fault', () => {
   });
 });
 
-test('tells the step size estimates of optimizers that find their own', async () => {
-  const adaptiveOf = async (optimizer: string) => {
-    const reports: BatchReport[] = [];
-    const { run } = fakeRun({ optimizer, maxTrainSteps: 3, hooks: { onBatch: (report) => void reports.push(report) } });
-    await train(run);
-    return {
-      found: reports.map(({ adaptive }) => adaptive),
-      rates: reports.map((report) => report.learningRates[0]),
-      run,
-    };
+const adaptiveOf = async (optimizer: string) => {
+  const reports: BatchReport[] = [];
+  const { run } = fakeRun({ optimizer, maxTrainSteps: 3, hooks: { onBatch: (report) => void reports.push(report) } });
+  await train(run);
+  return {
+    found: reports.map(({ adaptive }) => adaptive),
+    rates: reports.map((report) => report.learningRates[0]),
+    run,
   };
+};
+
+test('tells the step size estimates of optimizers that find their own', async () => {
   const { found, rates, run } = await adaptiveOf('prodigyopt.Prodigy');
   expect(found.map((groups) => groups?.[0]?.rate)).toEqual(rates);
   expect(found.at(-1)?.[0]?.d).toBe(run.optimizer.stepSizeEstimate());
