@@ -1,6 +1,7 @@
 // Checks that every package has the shape described in CONTRIBUTING.md.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { join, relative } from 'node:path';
 import { build, transform } from 'esbuild';
 import { createChecklist, runAsScript } from './lib/run.mjs';
@@ -13,11 +14,15 @@ import { entriesOf, readPackages, root } from './lib/workspace.mjs';
 const allowedDependencies = {
   autodiff: ['@musubi/onnx-graph', '@musubi/safetensors'],
   cli: [
+    '@expo-google-fonts/inter',
     '@musubi/config',
     '@musubi/lora',
     '@musubi/quant-fp8',
+    '@musubi/random',
+    '@musubi/samplers',
     '@musubi/tracking',
     '@musubi/trainer',
+    '@resvg/resvg-js',
     'onnxruntime-node',
   ],
   config: ['fastest-levenshtein', 'smol-toml'],
@@ -55,6 +60,9 @@ const allowedDependencies = {
 
 /** Packages that need Node.js. Of all others the entries are bundled for the browser below. */
 const nodeOnly = ['cli'];
+
+/** Packages that promise to be small, with the most that their main entry may have, minified and gzipped, in bytes. */
+const sizeBudgets = { samplers: 10_000, schedulers: 10_000 };
 
 /** Longest README in lines: two screens. */
 const readmeLines = 120;
@@ -244,10 +252,26 @@ async function checkBrowserEntry(name, folder, source, say) {
     const guilty = [];
     for (const file of own) if (await usesNodeGlobal(join(root, file))) guilty.push(file);
     say(`${guilty} uses process or Buffer, which browsers lack`, guilty.length === 0);
+    if (name in sizeBudgets && source === 'src/index.ts') await checkSize(folder, sizeBudgets[name], say);
   } catch (error) {
     const reasons = (error.errors ?? []).map(({ text, location }) => `${location?.file}:${location?.line}: ${text}`);
     say(`${problem}\n    ${reasons.join('\n    ') || error.message}`, false);
   }
+}
+
+async function checkSize(folder, budget, say) {
+  const { outputFiles } = await build({
+    entryPoints: [join(folder, 'src', 'index.ts')],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    conditions: ['@musubi/source'],
+    logLevel: 'silent',
+  });
+  const bytes = gzipSync(outputFiles[0].contents).length;
+  say(`src/index.ts has ${bytes} bytes minified and gzipped, more than ${budget}`, bytes <= budget);
 }
 
 /** esbuild's `define` replaces a name only where it is a global, not where it is declared or a property. */

@@ -19,6 +19,8 @@ test('the program lists its commands', () => {
                                       back.
       quantize                        Write a checkpoint whose weights are 8-bit floats, and print the
                                       error of each.
+      wandb sync [PATH …]             Send runs to wandb that it does not have all of, from their files
+                                      or folders.
 
     The original's scripts are other names of them: wan_cache_latents, wan_cache_text_encoder_outputs,
     wan_train_network.

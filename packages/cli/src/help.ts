@@ -18,6 +18,7 @@ export function programHelp(version: string): string {
     '',
     'Commands',
     ...commands.map(({ name, help }) => row(name, help)),
+    row('wandb sync [PATH …]', 'Send runs to wandb that it does not have all of, from their files or folders.'),
     '',
     ...wrap(
       `The original's scripts are other names of them: ${commands

@@ -74,6 +74,8 @@ const configurationErrors: Readonly<Record<string, 'all' | readonly string[]>> =
     'SAME_FILE',
   ],
   TrainerError: ['OPTION_CONFLICT'],
+  CliError: ['USAGE'],
+  WandbError: ['WANDB_KEY', 'WANDB_SPOOL'],
   ModelError: ['UNKNOWN_TASK', 'TASK_MISMATCH', 'BAD_MODEL_CONFIG', 'HEADS_UNKNOWN'],
   LoraError: [
     'PATTERN_INVALID',

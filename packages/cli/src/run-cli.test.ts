@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, existsSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, existsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TrainConfig } from '@musubi/config';
@@ -219,5 +219,66 @@ describe('training', () => {
     });
     await run('train', ...options());
     expect(written.exits).toBe(1);
+  });
+});
+
+const training = async (_: TrainConfig, { onStep, onEvent }: TrainHooks) => {
+  onEvent({ type: 'start', totalSteps: 2, totalEpochs: 1 });
+  onStep(step(1));
+  onStep(step(2));
+  onEvent({ type: 'epoch-end', epoch: 1, averageLoss: 0.5 });
+  return outcome;
+};
+
+describe('trackers', () => {
+  const offline = ['--log_with', 'all', '--wandb_run_name', 'mine'];
+
+  test('without a key for wandb the run goes on, and is kept for later', async () => {
+    const { written, run } = setUp(training);
+    expect(await run('train', ...options(), ...offline, '--logging_dir', join(folder, 'logs'))).toBe(0);
+    expect(written.stderr).toMatch(/wandb has no key, so the run is kept in (\S+)\./);
+    const spool = /kept in (\S+)\./.exec(written.stderr)?.[1] ?? '';
+    const [first, ...rows] = readFileSync(spool, 'utf8').trimEnd().split('\n');
+    expect(JSON.parse(first ?? '')).toMatchObject({ run: { name: 'mine', project: 'network_train', config: {} } });
+    expect(rows).toHaveLength(3);
+
+    expect(await run('wandb', 'sync', folder)).toBe(2);
+    expect(written.stderr).toContain('error: There is no key for wandb. Set WANDB_API_KEY in the environment.\n');
+  });
+
+  test('a folder that cannot be made is told before training', async () => {
+    writeFileSync(join(folder, 'logs'), '');
+    const { written, run } = setUp(training);
+    expect(await run('train', ...options(), '--logging_dir', join(folder, 'logs'))).toBe(1);
+    expect(written.stderr).toMatch(
+      /^error: The log .* cannot be written: .* Choose another output_dir or logging_dir/m,
+    );
+  });
+
+  test('a run that fails tells the trackers', async () => {
+    const { run } = setUp(async (config, hooks) => {
+      await training(config, hooks);
+      throw new Error('lost');
+    });
+    expect(await run('train', ...options(), ...offline, '--logging_dir', join(folder, 'logs'))).toBe(1);
+    const spools = readdirSync(join(folder, 'logs'), { recursive: true })
+      .map(String)
+      .filter((f) => f.endsWith('.jsonl'));
+    expect(readFileSync(join(folder, 'logs', spools[0] ?? ''), 'utf8')).toContain('{"type":"exit","exitCode":1}');
+  });
+
+  test.each([
+    [['wandb'], 'error: "wandb " is not a command. Write musubi wandb sync PATH.\n'],
+    [['wandb', 'sync', '--all'], 'error: wandb sync has no --all. Write musubi wandb sync PATH.\n'],
+  ])('%j exits with 2', async (argv, message) => {
+    const { written, run } = setUp();
+    expect(await run(...argv)).toBe(2);
+    expect(written.stderr).toBe(message);
+  });
+
+  test('wandb --help prints help', async () => {
+    const { written, run } = setUp();
+    expect(await run('wandb', 'sync', '--help')).toBe(0);
+    expect(written.stdout).toContain('Usage: musubi wandb sync');
   });
 });

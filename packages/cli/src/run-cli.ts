@@ -36,9 +36,17 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     context.stdout.write(commandHelp(command));
     return 0;
   }
+  if (word === 'wandb') {
+    const { wandbCommand } = await import('./wandb-command.ts');
+    return await wandbCommand(rest, context);
+  }
   const found = await resolveCommand({ command: word, argv: rest, readText: context.readText });
   switch (found.task) {
     case 'train':
+      if (found.config.showTimesteps !== null) {
+        await (await import('./show-timesteps.ts')).showTimesteps(found.config, context);
+        return 0;
+      }
       return (await import('./train-command.ts')).train(found.config, found.answers, context);
     case 'cache latents':
     case 'cache text':

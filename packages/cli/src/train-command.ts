@@ -1,33 +1,35 @@
-import { join } from 'node:path';
 import type { TrainConfig } from '@musubi/config';
-import { createStepClock, stepLogs, type JsonLineValue } from '@musubi/tracking';
-import { createTerminalProgress, openJsonLog, type JsonLog } from '@musubi/tracking/node';
+import { createStepClock } from '@musubi/tracking';
+import { createTerminalProgress } from '@musubi/tracking/node';
 
 import type { CliContext } from './context.ts';
 import { listenForInterruption } from './interruption.ts';
 import type { ExitCode } from './report-error.ts';
+import { createRunTrackers } from './run-trackers.ts';
 import type { TrainEvent, TrainHooks, TrainOutcome } from './trainer.ts';
 
-/** Runs a training with progress on standard error, a JSONL log beside the adapter, and Ctrl-C as an orderly end. */
+/** Runs a training with progress on standard error, its logs, and Ctrl-C as an orderly end. */
 export async function train(config: TrainConfig, answers: readonly string[], context: CliContext): Promise<ExitCode> {
   const progress = createTerminalProgress({ stream: context.stderr, environment: context.environment });
-  const log = lazyLog(join(config.outputDir, `${config.outputName}.log.jsonl`), progress.line);
+  const trackers = createRunTrackers(config, context, progress.line);
   const interruption = listenForInterruption(context, progress.line);
   try {
     for (const answer of answers) progress.line(`note: ${answer}`);
     const { runTraining } = await context.loadTrainer();
     const outcome = await runTraining(config, { ...hooks(), signal: interruption.signal });
-    log.write({ event: outcome.status, step: outcome.steps, path: outcome.path });
+    trackers.event({ event: outcome.status, step: outcome.steps, path: outcome.path });
+    const exitCode = outcome.status === 'finished' ? 0 : 130;
+    await trackers.close(exitCode);
     progress.end();
     context.stdout.write(`${describeOutcome(outcome)}\n`);
-    return outcome.status === 'finished' ? 0 : 130;
+    return exitCode;
   } catch (error) {
-    log.write({ event: 'failed', message: error instanceof Error ? error.message : String(error) });
+    trackers.event({ event: 'failed', message: error instanceof Error ? error.message : String(error) });
     throw error;
   } finally {
+    await trackers.close(1);
     interruption.stop();
     progress.end();
-    log.close();
   }
 
   function hooks(): Omit<TrainHooks, 'signal'> {
@@ -36,27 +38,19 @@ export async function train(config: TrainConfig, answers: readonly string[], con
       logger: progress.line,
       onEvent(event) {
         if (event.type === 'start') {
-          log.open();
+          trackers.open();
           stepTiming = createStepClock(event.totalSteps, () => performance.now() / 1000);
         }
         const line = describe(event);
         if (line !== null) progress.line(line);
         const { type, ...facts } = event;
-        log.write({ event: type, ...(type === 'epoch-end' ? { ...facts, 'loss/epoch': event.averageLoss } : facts) });
+        if (type === 'epoch-end') trackers.epochEnd(event.epoch, event.averageLoss);
+        else trackers.event({ event: type, ...facts });
       },
       onStep(step) {
         stepTiming ??= createStepClock(step.totalSteps, () => performance.now() / 1000);
         progress.update({ ...step, learningRate: step.learningRates[0] ?? 0, ...stepTiming(step.step) });
-        log.write({
-          event: 'batch',
-          step: step.step,
-          epoch: step.epoch,
-          ...stepLogs(step),
-          gradient_norm: step.gradientNorm,
-          dataset: step.datasetIndex,
-          items: step.items,
-          timesteps: step.timesteps,
-        });
+        trackers.batch(step);
       },
     };
   }
@@ -79,33 +73,4 @@ function describe(event: TrainEvent): string | null {
     default:
       return null;
   }
-}
-
-/**
- * A log that is opened when training starts, so that a run refused before leaves no file. A disk that is full later must not
- * end the run: that is said once, and logging stops.
- */
-function lazyLog(path: string, say: (line: string) => void) {
-  let log: JsonLog | null = null;
-  return {
-    open(): void {
-      log = openJsonLog(path);
-    },
-    write(record: Readonly<Record<string, JsonLineValue>>): void {
-      try {
-        log?.write({ time: new Date().toISOString(), ...record });
-      } catch (error) {
-        log = null;
-        say(`Logging stops, training goes on. ${error instanceof Error ? error.message : String(error)}`);
-      }
-    },
-    close(): void {
-      try {
-        log?.close();
-      } catch (error) {
-        say(error instanceof Error ? error.message : String(error));
-      }
-      log = null;
-    },
-  };
 }

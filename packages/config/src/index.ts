@@ -6,6 +6,7 @@ export type { ConfigErrorCode, ConfigProblem } from './errors.ts';
 export { nearestName } from './internal/nearest.ts';
 export { parseKeyValue } from './key-value.ts';
 export type { KeyValueFault } from './key-value.ts';
+export { loggedOptions } from './logged-options.ts';
 export type { AverageLorasConfig, ConvertLoraConfig, MergeLorasConfig } from './lora-config.ts';
 export { optionGroups, plainDefault } from './option-spec.ts';
 export type { OptionDefault, OptionGroup, OptionSpec, OptionSupport, OptionType } from './option-spec.ts';
@@ -21,12 +22,15 @@ export { resolveCommand, resolveOptions } from './resolve-options.ts';
 export type { ResolvedCommand, ResolvedOptions, ResolveRequest } from './resolve-options.ts';
 export { countSteps } from './train-config.ts';
 export type {
+  LoggedOptions,
+  LoggingConfig,
   NetworkKind,
   QinglongPreset,
   SavePrecision,
   StepsOrShare,
   TimestepSampling,
   TrainConfig,
+  WandbConfig,
   WanTask,
   WeightingScheme,
 } from './train-config.ts';

@@ -67,23 +67,37 @@ describe('every option that works', () => {
     save_precision: ['bf16'],
     timestep_sampling: ['shift'],
     qinglong_preset: ['musubi-0.3.4'],
+    qinglong_ratios: ['20', '30', '50'],
+    show_timesteps: ['image'],
     weighting_scheme: ['mode'],
     metadata_reso: ['640,384'],
+    log_with: ['wandb'],
   };
   const fieldOf: Record<string, string> = { network_args: 'excludePatterns', base_weights_multiplier: 'baseWeights' };
+  /** Options without which it changes nothing. */
+  const others: Record<string, string[]> = {
+    base_weights_multiplier: ['--base_weights', 'a.safetensors'],
+    log_tracker_config: ['--log_with', 'wandb', '--wandb_run_name', 'mine'],
+    wandb_run_name: ['--log_with', 'wandb'],
+    wandb_api_key: ['--log_with', 'wandb'],
+  };
   const working = specs.filter(({ name, support }) => support.state === 'works' && values[name]?.length !== 0);
 
   test.each(working.map((spec): [string, OptionSpec] => [spec.name, spec]))(
     '%s changes its field',
     async (name, spec) => {
-      const others = name === 'base_weights_multiplier' ? ['--base_weights', 'a.safetensors'] : [];
-      const before = await resolve([...minimalArgv, ...others]);
-      const after = await resolve([...minimalArgv, ...others, `--${name}`, ...(values[name] ?? example(spec))]);
+      const argv = [...minimalArgv, ...(others[name] ?? [])];
+      const before = await resolve(argv);
+      const after = await resolve([...argv, `--${name}`, ...(values[name] ?? example(spec))], { other: '' });
 
-      const field = fieldOf[name] ?? name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+      const isLogging = spec.group === 'logging';
+      const field = isLogging
+        ? 'logging'
+        : (fieldOf[name] ?? name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase()));
       expect(before.config).toHaveProperty(field);
       expect(after.config[field as keyof TrainConfig]).not.toEqual(before.config[field as keyof TrainConfig]);
-      expect(after.config.metadataText[name]).not.toBe(before.config.metadataText[name]);
+      if (spec.isSecret) expect(Object.keys(after.config.metadataText)).not.toContain(name);
+      else expect(after.config.metadataText[name]).not.toBe(before.config.metadataText[name]);
       expect(after.origins.get(name)).toEqual({ source: 'command line' });
     },
   );
@@ -321,7 +335,8 @@ describe('mistakes', () => {
 
   test('do not show secrets', async () => {
     expect(await message([...minimalArgv, '--huggingface_token', 'hf_secret'])).not.toContain('hf_secret');
-    expect(await message([], 'wandb_api_key = "secret"')).not.toContain('secret');
+    expect(await message([], 'wandb_api_key = "secret"\nwandb_api_key = "secret"')).not.toContain('secret');
+    expect(await message([], 'wandb_api_key = ["secret"]')).not.toContain('secret');
   });
 
   test('say what is wrong with JSON', async () => {

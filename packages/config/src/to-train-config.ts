@@ -2,6 +2,7 @@ import { ConfigError, type ConfigProblem } from './errors.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
+import { toLoggingConfig } from './to-logging-config.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
 import type { OptionsRead, ReadText } from './read-options.ts';
@@ -25,7 +26,8 @@ export async function toTrainConfig(
   { options }: OptionsRead,
   readText: ReadText,
 ): Promise<{ config: TrainConfig; problems: readonly ConfigProblem[] }> {
-  const { option, text, textOrNull, number, numberOrNull, flag, items, problem, problems } = optionValues(options);
+  const values = optionValues(options);
+  const { option, text, textOrNull, number, numberOrNull, flag, items, problem, problems } = values;
   const networkArgs = keyValues('network_args', 'plain');
   const optimizerArgs = keyValues('optimizer_args', 'literal');
   const schedulerArgs = keyValues('lr_scheduler_args', 'literal');
@@ -68,6 +70,7 @@ export async function toTrainConfig(
 
     timestepSampling: text('timestep_sampling') as TimestepSampling,
     qinglongPreset: text('qinglong_preset') as QinglongPreset,
+    qinglongRatios: readRatios(),
     discreteFlowShift: number('discrete_flow_shift'),
     sigmoidScale: number('sigmoid_scale'),
     weightingScheme: text('weighting_scheme') as WeightingScheme,
@@ -78,6 +81,7 @@ export async function toTrainConfig(
     maxTimestep: numberOrNull('max_timestep'),
     preserveDistributionShape: flag('preserve_distribution_shape'),
     numTimestepBuckets: numberOrNull('num_timestep_buckets'),
+    showTimesteps: textOrNull('show_timesteps') as TrainConfig['showTimesteps'],
 
     seed: numberOrNull('seed'),
     maxTrainSteps: number('max_train_steps'),
@@ -93,6 +97,8 @@ export async function toTrainConfig(
     saveLastNEpochs: numberOrNull('save_last_n_epochs'),
     saveLastNSteps: numberOrNull('save_last_n_steps'),
 
+    logging: await toLoggingConfig(values, options, readText),
+
     noMetadata: flag('no_metadata'),
     trainingComment: textOrNull('training_comment'),
     metadataTitle: textOrNull('metadata_title'),
@@ -104,7 +110,9 @@ export async function toTrainConfig(
     metadataArch: textOrNull('metadata_arch'),
 
     metadataText: {
-      ...Object.fromEntries([...options].map(([name, { value }]) => [name, pythonText(value)])),
+      ...Object.fromEntries(
+        [...options].flatMap(([name, { value, spec }]) => (spec.isSecret ? [] : [[name, pythonText(value)]])),
+      ),
       network_args: joinKeyValues(networkArgs),
       optimizer_args: joinKeyValues(optimizerArgs),
       lr_scheduler_args: joinKeyValues(schedulerArgs),
@@ -209,6 +217,15 @@ export async function toTrainConfig(
       );
     }
     return paths.map((path, index) => ({ path, multiplier: multipliers[index] ?? 1 }));
+  }
+
+  function readRatios(): TrainConfig['qinglongRatios'] {
+    const [shifted, middle, low, ...more] = items('qinglong_ratios').map(({ value }) => Number(value));
+    if (shifted === undefined) return null;
+    const isTriple = middle !== undefined && low !== undefined && more.length === 0;
+    if (isTriple && Math.min(shifted, middle, low) >= 0 && shifted + middle + low > 0) return [shifted, middle, low];
+    problem('BAD_VALUE', 'qinglong_ratios', 'expected three shares of at least 0.', 'Write e.g. 80 7.5 12.5.');
+    return null;
   }
 
   /** 0, whole numbers and shares below 1; `100%` is the whole run. */

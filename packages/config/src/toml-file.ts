@@ -103,7 +103,7 @@ function parseToml(text: string, file: string): { [key: string]: FileValue } {
     const [reason = ''] = cause.message.replace(/^Invalid TOML document: /, '').split('\n');
     const problem: ConfigProblem = {
       code: 'TOML_SYNTAX',
-      text: `${file}, line ${cause.line}, column ${cause.column}: not valid TOML: ${reason}.\n${cause.codeblock.trimEnd()}\n`,
+      text: `${file}, line ${cause.line}, column ${cause.column}: not valid TOML: ${reason}.\n${withoutSecrets(cause.codeblock).trimEnd()}\n`,
       remedy: /[A-Za-z]:\\/.test(cause.codeblock)
         ? 'Write a Windows path in single quotes, or with / instead of \\.'
         : 'Mend this line: texts need quotes, true and false are small letters, a key may stand once in a section.',
@@ -112,6 +112,11 @@ function parseToml(text: string, file: string): { [key: string]: FileValue } {
     };
     throw new ConfigError([problem], { cause });
   }
+}
+
+/** The lines around a mistake may hold a key. */
+function withoutSecrets(lines: string): string {
+  return lines.replaceAll(/(\w*(?:key|token)["']?\s*=\s*)\S.*/g, '$1…');
 }
 
 function isTable(value: FileValue): value is { [key: string]: FileValue } {

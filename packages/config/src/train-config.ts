@@ -13,6 +13,35 @@ export type SavePrecision = 'fp32' | 'fp16' | 'bf16';
 /** A number of optimizer steps, or a share (0…1) of all steps of the run; see `countSteps`. */
 export type StepsOrShare = { readonly steps: number } | { readonly share: number };
 
+/** What a run tells trackers. */
+export interface LoggingConfig {
+  /** Folder in which each run makes one. */
+  readonly folder: string | null;
+  /** Never without a folder. */
+  readonly tensorBoard: boolean;
+  readonly wandb: WandbConfig | null;
+  /** Text before the date in the name of the run's folder. */
+  readonly prefix: string | null;
+  /** Null: `network_train`. */
+  readonly trackerName: string | null;
+  /** Options to send, null without `--log_config`. */
+  readonly options: LoggedOptions | null;
+}
+
+export interface WandbConfig {
+  /** Null: from the environment. */
+  readonly apiKey: string | null;
+  readonly name: string | null;
+  readonly entity: string | null;
+  readonly group: string | null;
+  readonly jobType: string | null;
+  readonly notes: string | null;
+  readonly tags: readonly string[];
+}
+
+/** Options by their snake_case names; lists are texts in Python's notation. */
+export type LoggedOptions = Readonly<Record<string, null | boolean | number | string>>;
+
 /** All settings of a training run, checked. Paths are as the user wrote them, relative to the working folder. */
 export interface TrainConfig {
   /** TOML file that describes the datasets. */
@@ -81,6 +110,8 @@ export interface TrainConfig {
   readonly timestepSampling: TimestepSampling;
   /** Mixing shares of the `qinglong_*` samplers. */
   readonly qinglongPreset: QinglongPreset;
+  /** Three shares instead of those of the preset. */
+  readonly qinglongRatios: readonly [number, number, number] | null;
   readonly discreteFlowShift: number;
   readonly sigmoidScale: number;
   readonly weightingScheme: WeightingScheme;
@@ -94,6 +125,8 @@ export interface TrainConfig {
   readonly preserveDistributionShape: boolean;
   /** Slices of stratified timesteps; null, 0 and 1 draw freely. */
   readonly numTimestepBuckets: number | null;
+  /** Show the distribution and do not train. */
+  readonly showTimesteps: 'image' | 'console' | null;
 
   /** Null: the trainer draws one. */
   readonly seed: number | null;
@@ -111,6 +144,8 @@ export interface TrainConfig {
   readonly saveEveryNSteps: number | null;
   readonly saveLastNEpochs: number | null;
   readonly saveLastNSteps: number | null;
+
+  readonly logging: LoggingConfig;
 
   readonly noMetadata: boolean;
   readonly trainingComment: string | null;

@@ -1,12 +1,8 @@
-import { add, apply, div, exp, Graph, mul, neg, reduceSum, scalar, sqrt, sub, tanh } from '@musubi/onnx-graph';
-import type { Value } from '@musubi/onnx-graph';
+import { add, apply, div, Graph, mul, scalar, sqrt, sub } from '@musubi/onnx-graph';
 
-import { OptimizerError } from './errors.ts';
+import { assertParameters, type GraphGroup, index, oneMinusPower, squaredNorm } from './internal/graph-parts.ts';
 
-/** Parameters that share a learning rate; a `ParameterGroup` is one. */
-export interface AdamwGraphGroup {
-  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
-}
+export type AdamwGraphGroup = GraphGroup;
 
 export interface AdamwGraphOptions {
   /** default 0.9 and 0.999 */
@@ -39,18 +35,13 @@ export const adamwGraphNames = {
  */
 export function adamwGraph(groups: readonly AdamwGraphGroup[], options: AdamwGraphOptions = {}): Graph {
   const { betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01, maxGradNorm = 0 } = options;
+  assertParameters(groups);
   const graph = new Graph('adamw');
   const step = graph.input('step', 'float32', []);
   const learningRates = graph.input('learning_rates', 'float32', [groups.length]);
   const items = groups.flatMap(({ parameters }, group) =>
     parameters.map((parameter) => ({ ...parameter, group, ...inputsOf(graph, parameter) })),
   );
-
-  if (items.length === 0) {
-    const remedy = 'Pass at least one group with a parameter.';
-    const facts = { option: 'groups', value: groups.length };
-    throw new OptimizerError('BAD_PARAMETERS', 'There is no parameter to train.', remedy, facts);
-  }
 
   const norm = sqrt(items.map(({ gradient }) => squaredNorm(gradient)).reduce(add));
   graph.output('gradient_norm', norm);
@@ -82,24 +73,4 @@ function inputsOf(graph: Graph, { name, shape }: { readonly name: string; readon
     firstMoment: graph.input(adamwGraphNames.firstMoment(name), 'float32', shape),
     secondMoment: graph.input(adamwGraphNames.secondMoment(name), 'float32', shape),
   };
-}
-
-function squaredNorm(gradient: Value): Value {
-  const axes = gradient.shape.map((_, axis) => axis);
-  const squares = mul(gradient, gradient);
-  return axes.length === 0 ? squares : reduceSum(squares, axes, false);
-}
-
-/**
- * `1 − βᵗ` without cancellation in float32: with x = t·ln β, `1 − eˣ = −tanh(x/2)·(eˣ + 1)`. The plain difference would be
- * wrong by 6e-5 at the first step of β = 0.999.
- */
-function oneMinusPower(beta: number, step: Value): Value {
-  if (beta === 0) return scalar(step.graph, 1);
-  const x = mul(step, Math.log(beta));
-  return neg(mul(tanh(mul(x, 0.5)), add(exp(x), 1)));
-}
-
-function index(graph: Graph, k: number): Value {
-  return graph.constant({ dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(k)) });
 }

@@ -92,13 +92,16 @@ function adamFactors(options: AdamOptions, learningRate: number, step: number): 
 
 function update(p: Float32Array, gradient: Float32Array, m: Float32Array, v: Float32Array, factors: Factors): void {
   const { keep, decay, firstShare, secondKeep, secondShare, stepSize, secondCorrection, eps } = factors;
+  // Numerator and denominator times √(1 − β₂ᵗ): one division a parameter less.
+  const scale = stepSize * secondCorrection;
+  const smallest = eps * secondCorrection;
   for (let i = 0; i < p.length; i++) {
     const g = gradient[i]! + decay * p[i]!;
     const first = f32(m[i]! + firstShare * (g - m[i]!));
     const second = f32(v[i]! * secondKeep + secondShare * g * g);
     m[i] = first;
     v[i] = second;
-    p[i] = p[i]! * keep + (stepSize * first) / (Math.sqrt(second) / secondCorrection + eps);
+    p[i] = p[i]! * keep + (scale * first) / (Math.sqrt(second) + smallest);
   }
 }
 

@@ -51,6 +51,7 @@ const others: Record<string, unknown> = {
   d0: 1e-4,
   d_coef: 3,
   growth_rate: 1.01,
+  min_8bit_size: 1,
 };
 
 describe.each(optimizers)('$className', ({ className, names, defaults }) => {
@@ -130,6 +131,10 @@ describe.each(optimizers)('$className', ({ className, names, defaults }) => {
 });
 
 describe('names', () => {
+  test.each(['AdamW8bit', 'adamw8bit', 'bitsandbytes.optim.AdamW8bit'])('%s is AdamW of 8 bits', (type) => {
+    expect(createOptimizer(type, groupsOf()).className).toBe('bitsandbytes.optim.adamw.AdamW8bit');
+  });
+
   test.each(['ADAMW', 'adamw', 'AdamW', 'torch.optim.AdamW'])('%s is AdamW', (type) => {
     expect(createOptimizer(type, groupsOf()).className).toBe('torch.optim.adamw.AdamW');
   });
@@ -138,7 +143,8 @@ describe('names', () => {
     ['UNKNOWN_OPTIMIZER', ''],
     ['UNKNOWN_OPTIMIZER', 'AdmaW'],
     ['UNKNOWN_OPTIMIZER', 'sgd'],
-    ['UNSUPPORTED_OPTIMIZER', 'AdamW8bit'],
+    ['UNSUPPORTED_OPTIMIZER', 'Lion8bit'],
+    ['UNSUPPORTED_OPTIMIZER', 'bitsandbytes.optim.LAMB'],
     ['UNSUPPORTED_OPTIMIZER', 'torch.optim.LBFGS'],
     ['UNSUPPORTED_OPTIMIZER', 'torch.optim.Adafactor'],
   ])('%s: "%s"', (code, type) => {
@@ -149,7 +155,7 @@ describe('names', () => {
 
   test('a wrong one is answered with the nearest', () => {
     expect(() => createOptimizer('AdmaW', groupsOf())).toThrowErrorMatchingInlineSnapshot(
-      `[OptimizerError: optimizer_type = "AdmaW" is not an optimizer known here. Did you mean "AdamW"? Known: AdamW, Adam, Adafactor, SGD, RAdam, NAdam, Adagrad, RMSprop, Adamax, schedulefree.AdamWScheduleFree, schedulefree.SGDScheduleFree, schedulefree.RAdamScheduleFree, prodigyopt.Prodigy, lion_pytorch.Lion.]`,
+      `[OptimizerError: optimizer_type = "AdmaW" is not an optimizer known here. Did you mean "AdamW"? Known: AdamW, Adam, Adafactor, SGD, RAdam, NAdam, Adagrad, RMSprop, Adamax, schedulefree.AdamWScheduleFree, schedulefree.SGDScheduleFree, schedulefree.RAdamScheduleFree, prodigyopt.Prodigy, lion_pytorch.Lion, AdamW8bit, bitsandbytes.optim.PagedAdamW8bit.]`,
     );
   });
 
@@ -229,6 +235,16 @@ describe('parameters and steps', () => {
     expect(optimizer.isScheduleFree).toBe(true);
     optimizer.eval();
     expect(() => optimizer.step(gradientAt(target), [0.1])).toThrow(expect.objectContaining({ code: 'EVAL_MODE' }));
+  });
+
+  test('Prodigy tells its estimate, others have none', () => {
+    const p = new Float32Array(6);
+    const optimizer = createOptimizer('prodigyopt.Prodigy', groupsOf(p));
+    expect(optimizer.stepSizeEstimate()).toBe(1e-6);
+    run(optimizer, p, 20, 1);
+    expect(optimizer.stepSizeEstimate()).toBe(optimizer.state().numbers['d']);
+    expect(optimizer.stepSizeEstimate()).toBeGreaterThan(1e-6);
+    expect(createOptimizer('AdamW', groupsOf()).stepSizeEstimate()).toBeNull();
   });
 
   test('Adafactor tells the rates that it chose', () => {

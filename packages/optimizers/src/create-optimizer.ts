@@ -28,9 +28,13 @@ export function findOptimizer(type: string): OptimizerDefinition {
   const lower = type.toLowerCase();
   const found = optimizers.find(({ names, caseless }) => caseless === lower || names.includes(type));
   if (found) return found;
-  const reason = lower.endsWith('8bit') ? 'needs CUDA kernels' : elsewhere.has(type) ? 'is not implemented here' : null;
+  const reason = /8bit$|^bitsandbytes\./.test(lower)
+    ? 'is an optimizer of bitsandbytes that is not implemented here'
+    : elsewhere.has(type)
+      ? 'is not implemented here'
+      : null;
   if (reason !== null) {
-    const remedy = 'Use AdamW, or Adafactor where memory is short.';
+    const remedy = 'Use AdamW, or AdamW8bit where memory is short.';
     throw new OptimizerError('UNSUPPORTED_OPTIMIZER', `optimizer_type = "${type}" ${reason}.`, remedy, {
       option: 'optimizer_type',
       value: type,

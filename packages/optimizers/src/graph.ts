@@ -1,2 +1,4 @@
 export { adamwGraph, adamwGraphNames } from './adamw-graph.ts';
 export type { AdamwGraphGroup, AdamwGraphOptions } from './adamw-graph.ts';
+export { adamwScheduleFreeGraph, scheduleFreeAverageGraph, scheduleFreeGraphNames } from './schedule-free-graph.ts';
+export type { AdamwScheduleFreeGraphOptions } from './schedule-free-graph.ts';

@@ -19,6 +19,8 @@ export interface OptimizerState {
   readonly numbers: Readonly<Record<string, number>>;
   /** float32 tensors by `slot.parameter`, e.g. `exp_avg.lora_unet_blocks_0_self_attn_q.lora_down.weight` */
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  /** 8-bit codes, named likewise; empty but for 8-bit optimizers. A file may hold them as U8 beside the tensors: their names differ. */
+  readonly codes: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Uint8Array }>;
 }
 
 export interface Optimizer {
@@ -36,6 +38,8 @@ export interface Optimizer {
   step(gradients: ReadonlyMap<string, Float32Array>, learningRates: readonly number[]): void;
   /** Learning rates chosen by the optimizer itself at its last step, one a group; null where it uses the given ones. */
   ownLearningRates(): readonly number[] | null;
+  /** The estimate d of optimizers that find their step size, such as Prodigy; null in others. */
+  stepSizeEstimate(): number | null;
   /** Parameters as they are trained. Schedule-free optimizers start here; nothing happens in others. */
   train(): void;
   /** Parameters as they are saved and sampled from: the average of schedule-free optimizers. Nothing happens in others. */

@@ -47,6 +47,7 @@ export function prodigyRule(className: string, args: ArgumentReader): Rule {
       { name: 'p0', fill: (p0, { data }) => p0.set(data) },
     ],
     numbers: { d: d0, d_max: d0, d_numerator: 0, k: 0 },
+    stepSizeEstimate: (numbers) => numbers['d']!,
     update: ({ groups, numbers }) => {
       const learningRate = commonRate(groups);
       const d = numbers['d']!;

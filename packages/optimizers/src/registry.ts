@@ -1,6 +1,7 @@
 import { adafactorDefaults, adafactorRule } from './adafactor.ts';
 import { adagradDefaults, adagradRule } from './adagrad.ts';
 import { adamaxDefaults, adamaxRule } from './adamax.ts';
+import { adamw8bitDefaults, adamw8bitRule } from './adamw-8bit.ts';
 import { adamDefaults, adamRule, adamwDefaults, readAdamOptions } from './adamw.ts';
 import type { ArgumentReader } from './internal/arguments.ts';
 import type { Rule } from './internal/create-from-rule.ts';
@@ -163,6 +164,15 @@ export const optimizers: readonly OptimizerDefinition[] = [
     defaults: lionDefaults,
     rule: lionRule,
   },
+  ...['AdamW8bit', 'PagedAdamW8bit'].map((name) => ({
+    className: `bitsandbytes.optim.adamw.${name}`,
+    names: [...(name === 'AdamW8bit' ? [name] : []), `bitsandbytes.optim.${name}`, `bitsandbytes.optim.adamw.${name}`],
+    caseless: name === 'AdamW8bit' ? 'adamw8bit' : null,
+    doc: 'AdamW with moments of 8 bits',
+    reference: 'Dettmers et al. 2022, arXiv 2110.02861',
+    defaults: adamw8bitDefaults,
+    rule: adamw8bitRule,
+  })),
 ];
 
 function torchNames(name: string): readonly string[] {

@@ -51,7 +51,9 @@ test('is compared on every optimizer', () => {
   const compared = new Set(
     implemented.map(({ args }) => createOptimizer(args.optimizer_type, groupsOf(args)).className),
   );
-  expect(optimizers.filter(({ className }) => !compared.has(className))).toEqual([]);
+  // Those of bitsandbytes have no vectors: their kernels need a GPU. They are compared with AdamW in src/adamw-8bit.test.ts.
+  const recorded = optimizers.filter(({ className }) => !className.startsWith('bitsandbytes.'));
+  expect(recorded.filter(({ className }) => !compared.has(className))).toEqual([]);
 });
 
 test('refuses the optimizers of the file that it does not know', () => {

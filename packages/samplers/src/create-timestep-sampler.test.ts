@@ -34,6 +34,7 @@ describe.each(samplers)('$name', ({ name, options }) => {
       modeScale: 0.5,
       weightingScheme: 'mode',
       qinglongPreset: 'musubi-0.3.4',
+      qinglongRatios: [20, 30, 50],
       sigmaDtype: 'bfloat16',
     };
     for (const option of options) {
@@ -86,6 +87,8 @@ describe('options', () => {
     ['UNKNOWN_SAMPLER', 'timestep_sampling', { timestepSampling: 'logsnrr' }],
     ['UNKNOWN_WEIGHTING', 'weighting_scheme', { weightingScheme: 'sigma' }],
     ['SAMPLER_OPTION', 'qinglong_preset', { qinglongPreset: '0.3.4' }],
+    ['SAMPLER_OPTION', 'qinglong_ratios', { qinglongRatios: [0, 0, 0] }],
+    ['SAMPLER_OPTION', 'qinglong_ratios', { qinglongRatios: [50, 60, -10] }],
     ['SAMPLER_OPTION', 'sigma_dtype', { sigmaDtype: 'fp16' }],
     ['SAMPLER_OPTION', 'discrete_flow_shift', { discreteFlowShift: 0 }],
     ['SAMPLER_OPTION', 'sigmoid_scale', { sigmoidScale: Number.NaN }],

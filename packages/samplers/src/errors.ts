@@ -5,6 +5,7 @@ export type SamplerErrorCode =
   | 'SAMPLER_OPTION'
   | 'BATCH_SHAPE'
   | 'POOL_SIZE'
+  | 'POOL_STATE'
   | 'RANGE_NEVER_HIT';
 
 /** A setting or a batch that gives no timesteps. Recognise it by `code`. */

@@ -37,6 +37,8 @@ export interface SamplerSettings {
   readonly preserveDistributionShape: boolean;
   /** shares of the `qinglong_*` mixtures */
   readonly qinglongPreset: QinglongPreset;
+  /** shares of their own, in percent or any other unit: shifted part, logsnr, low-noise logsnr; default those of the preset */
+  readonly qinglongRatios: readonly [number, number, number] | null;
   /** element type in which `sigma` keeps noise levels: the transformer's, default `float32` */
   readonly sigmaDtype: FloatDtype;
   /** with `preserveDistributionShape`: what follows 1000 rounds without enough timesteps in the range, default `error` */
@@ -55,6 +57,7 @@ export const samplerDefaults: SamplerSettings = {
   maxTimestep: 1000,
   preserveDistributionShape: false,
   qinglongPreset: '80-7.5-12.5',
+  qinglongRatios: null,
   sigmaDtype: 'float32',
   onExhausted: 'error',
 };
@@ -80,6 +83,7 @@ export function resolveSettings(options: TimestepSamplerOptions): SamplerSetting
   assertNumber('mode_scale', settings.modeScale, isModeScale, 'a number from -1 to 1.75');
   assertNumber('min_timestep', settings.minTimestep, isTimestep, 'a number from 0 to 1000');
   assertNumber('max_timestep', settings.maxTimestep, isTimestep, 'a number from 0 to 1000');
+  assertRatios(settings.qinglongRatios);
   assertOrder(settings);
   return settings;
 }
@@ -87,6 +91,15 @@ export function resolveSettings(options: TimestepSamplerOptions): SamplerSetting
 export function assertWeightingScheme(name: string): asserts name is WeightingScheme {
   if ((weightingSchemes as readonly string[]).includes(name)) return;
   throw unknownName('UNKNOWN_WEIGHTING', 'weighting_scheme', name, 'a weighting scheme', weightingSchemes);
+}
+
+function assertRatios(ratios: readonly number[] | null): void {
+  if (ratios === null) return;
+  const areShares = ratios.length === 3 && ratios.every((x) => typeof x === 'number' && x >= 0 && Number.isFinite(x));
+  if (areShares && ratios.some((x) => x > 0)) return;
+  const problem = `qinglong_ratios = ${ratios.join(' ')} is not three shares.`;
+  const remedy = 'Give three numbers of at least 0, e.g. 80 7.5 12.5.';
+  throw new SamplerError('SAMPLER_OPTION', problem, remedy, { option: 'qinglong_ratios', value: ratios });
 }
 
 function assertOrder({ minTimestep, maxTimestep, preserveDistributionShape }: SamplerSettings): void {

@@ -111,7 +111,7 @@ export const samplers = [
     name: 'qinglong_flux',
     doc: 'mixture of flux_shift, logsnr and a low-noise logsnr (mean 5.36, deviation 1)',
     reference: styleFriendly,
-    options: ['sigmoidScale', 'logitMean', 'logitStd', 'qinglongPreset'],
+    options: ['sigmoidScale', 'logitMean', 'logitStd', 'qinglongPreset', 'qinglongRatios'],
     usesLatentSize: true,
     components: (settings, size) => qinglong('qinglong_flux', fluxShift(size), settings),
   },
@@ -119,7 +119,7 @@ export const samplers = [
     name: 'qinglong_qwen',
     doc: 'mixture of qwen_shift, logsnr and a low-noise logsnr (mean 5.36, deviation 1)',
     reference: styleFriendly,
-    options: ['sigmoidScale', 'logitMean', 'logitStd', 'qinglongPreset'],
+    options: ['sigmoidScale', 'logitMean', 'logitStd', 'qinglongPreset', 'qinglongRatios'],
     usesLatentSize: true,
     components: (settings, size) => qinglong('qinglong_qwen', qwenShift(size), settings),
   },
@@ -154,14 +154,19 @@ function only(distribution: Distribution): readonly Component[] {
 function qinglong(
   name: 'qinglong_flux' | 'qinglong_qwen',
   shift: number,
-  { sigmoidScale, logitMean, logitStd, qinglongPreset }: SamplerSettings,
+  { sigmoidScale, logitMean, logitStd, qinglongPreset, qinglongRatios }: SamplerSettings,
 ): readonly Component[] {
-  const [first, second] = qinglongPresets[qinglongPreset][name];
+  const [first, second] = qinglongRatios ? thresholds(qinglongRatios) : qinglongPresets[qinglongPreset][name];
   return [
     { ...logitNormal(sigmoidScale, shift), until: Math.fround(first) },
     { ...logsnr(logitMean, logitStd), until: Math.fround(second) },
     { ...logsnr(5.36, 1), until: Infinity },
   ];
+}
+
+function thresholds([shifted, middle, low]: readonly [number, number, number]): readonly [number, number] {
+  const sum = shifted + middle + low;
+  return [shifted / sum, (shifted + middle) / sum];
 }
 
 function fluxShift(size: LatentSize): number {

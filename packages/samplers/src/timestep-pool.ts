@@ -1,3 +1,5 @@
+import { SamplerError } from './errors.ts';
+
 /** Uniform numbers and shuffling; `PythonRandom` of `@musubi/random` is one. */
 export interface PoolSource {
   random(): number;
@@ -30,21 +32,52 @@ export function epochTimesteps(
   return Array.from({ length: batches }, (_, k) => numbers.slice(k * batchSize, (k + 1) * batchSize));
 }
 
+/** A function that gives uniform numbers, one slice of [0, 1) after the other. */
+export interface BucketedUniform {
+  (): number;
+  /** Slices that are left of this round, next one last; what the source keeps is its own affair. */
+  state(): number[];
+  /**
+   * Goes on from a state.
+   *
+   * @throws {SamplerError} `POOL_STATE` when it is none of as many slices
+   */
+  restore(state: readonly number[]): void;
+}
+
 /**
  * Stratified uniform numbers on demand: the N slices of [0, 1) in random order, one number from each, then again.
  *
  * @param numBuckets N; below 2 or null gives plain uniform numbers
  */
-export function createBucketedUniform(numBuckets: number | null, source: PoolSource): () => number {
-  if (numBuckets === null || numBuckets < 2) return () => source.random();
-  const size = 1 / numBuckets;
+export function createBucketedUniform(numBuckets: number | null, source: PoolSource): BucketedUniform {
+  const count = numBuckets === null || numBuckets < 2 ? 0 : numBuckets;
+  const size = 1 / count;
   let slices: number[] = [];
-  return () => {
+  const next = (): number => {
+    if (count === 0) return source.random();
     if (slices.length === 0) {
-      slices = Array.from({ length: numBuckets }, (_, i) => i);
+      slices = Array.from({ length: count }, (_, i) => i);
       source.shuffle(slices);
     }
     const i = slices.pop()!;
     return source.uniform(i * size, (i + 1) * size);
   };
+  return Object.assign(next, {
+    state: () => [...slices],
+    restore(state: readonly number[]) {
+      assertSlices(state, count);
+      slices = [...state];
+    },
+  });
+}
+
+function assertSlices(state: readonly number[], count: number): void {
+  const isSlice = (i: unknown): boolean => Number.isInteger(i) && Number(i) >= 0 && Number(i) < count;
+  if (Array.isArray(state) && state.every(isSlice) && new Set(state).size === state.length) return;
+  const problem = `The saved slices of timesteps do not belong to num_timestep_buckets = ${count}.`;
+  throw new SamplerError('POOL_STATE', problem, 'Resume with the num_timestep_buckets of the saved run.', {
+    option: 'num_timestep_buckets',
+    value: count,
+  });
 }

@@ -1,5 +1,5 @@
 import { TorchGenerator } from '@musubi/random';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
 import { createTimestepSampler, samplerNames } from '../src/index.ts';
@@ -19,7 +19,9 @@ const DRAWS = 60_000;
 
 test('there is a distribution of every sampler', () => {
   const names = new Set(golden.cases.map(({ args }) => args['timestep_sampling']));
-  if (isDefaultGolden) expect(samplerNames.filter((name) => !names.has(name))).toEqual([]);
+  if (!isDefaultGolden) return;
+  expect(samplerNames.filter((name) => !names.has(name))).toEqual([]);
+  expect(shifted.length).toBeGreaterThan(0);
 });
 
 test.each(golden.cases)('draws the distribution of $args, latents $latent_hw', ({ args, latent_hw, input, output }) => {
@@ -32,6 +34,23 @@ test.each(golden.cases)('draws the distribution of $args, latents $latent_hw', (
   const mean = timesteps.reduce((sum, x) => sum + x, 0) / DRAWS;
   // Five standard errors of the mean.
   expect(Math.abs(mean - output.mean)).toBeLessThan((5 * output.std) / Math.sqrt(DRAWS));
+});
+
+const shifted = golden.cases.filter(
+  ({ args }) => 'discrete_flow_shift' in args && !args['preserve_distribution_shape'],
+);
+
+describe.each([0.95, 1.05])('a shift of %f times the right one', (factor) => {
+  test.each(shifted)('is found out with $args', ({ args, latent_hw, input, output }) => {
+    const wrong = { ...args, discrete_flow_shift: Number(args['discrete_flow_shift']) * factor };
+    const source = new TorchGenerator(input.torch_seed + 1);
+    const { timesteps } = createTimestepSampler(toOptions(wrong))({
+      count: DRAWS,
+      latentShape: [DRAWS, 16, 1, ...latent_hw],
+      source,
+    });
+    expect(kolmogorovSmirnov(timesteps.toSorted(), output.timestep_quantiles)).toBeGreaterThan(0.01);
+  });
 });
 
 /** Largest distance between the empirical distribution and the piecewise-linear one through equidistant quantiles. */

@@ -35,13 +35,23 @@ export interface ScheduleRequest {
  * The learning rate of each parameter group at each optimizer step (counted from 0), as a pure function.
  *
  * @returns `(step, baseRate) → rate`; give every group's own rate as `baseRate`
- * @throws {ScheduleError} `UNKNOWN_SCHEDULE`, `UNSUPPORTED_SCHEDULE`, `UNKNOWN_ARGUMENT`, `SCHEDULE_OPTION`
+ * @throws {ScheduleError} `UNKNOWN_SCHEDULE`, `UNSUPPORTED_SCHEDULE`, `UNKNOWN_ARGUMENT`, `SCHEDULE_OPTION`; the returned function
+ *   `SCHEDULE_STEP` for a step or a rate that is none, and for a step behind the end of a schedule that has one
  */
 export function createSchedule(request: ScheduleRequest): RateSchedule {
+  const schedule = create(request);
+  return (step, baseRate) => {
+    if (step >= 0 && step < Infinity && baseRate >= 0 && baseRate < Infinity) return schedule(step, baseRate);
+    const problem = `There is no learning rate for step ${step} of a group with the rate ${baseRate}.`;
+    throw optionError('step', step, problem, 'Count steps from 0, and give a rate of at least 0.', 'SCHEDULE_STEP');
+  };
+}
+
+function create(request: ScheduleRequest): RateSchedule {
   const args = request.args ?? {};
   if (request.className) return createTorchSchedule(request.className, args);
-  const { name, args: known, create } = findSchedule(request.name ?? 'constant');
-  return create(resolveSettings(request), readArguments(name, args, known));
+  const { name, args: known, create: make } = findSchedule(request.name ?? 'constant');
+  return make(resolveSettings(request), readArguments(name, args, known));
 }
 
 /** @throws {ScheduleError} `UNKNOWN_SCHEDULE` with the nearest name, `UNSUPPORTED_SCHEDULE` */

@@ -4,6 +4,8 @@ export type ScheduleErrorCode =
   | 'UNSUPPORTED_SCHEDULE'
   | 'UNKNOWN_ARGUMENT'
   | 'SCHEDULE_OPTION'
+  | 'SCHEDULE_STEP'
+  | 'SCHEDULE_STATE'
   | 'BAD_STEP_COUNT';
 
 /** A schedule that cannot be made. Recognise it by `code`. */
@@ -34,8 +36,14 @@ export class ScheduleError extends Error {
 }
 
 /** An option out of its bounds: `problem` in a full sentence, then what to use. */
-export function optionError(option: string, value: unknown, problem: string, remedy: string): ScheduleError {
-  return new ScheduleError('SCHEDULE_OPTION', problem, remedy, { option, value });
+export function optionError(
+  option: string,
+  value: unknown,
+  problem: string,
+  remedy: string,
+  code: ScheduleErrorCode = 'SCHEDULE_OPTION',
+): ScheduleError {
+  return new ScheduleError(code, problem, remedy, { option, value });
 }
 
 /** The error for a name that is in no list: says the nearest and all known ones. */

@@ -33,6 +33,8 @@ export interface ScheduleDefinition {
   readonly name: string;
   readonly doc: string;
   readonly reference: string | null;
+  /** whether it has no jump, where warm-up and decay leave room for each other and a decay takes a step at least */
+  readonly isContinuous: boolean;
   /** settings it reads beside the learning rate */
   readonly options: readonly (keyof ScheduleSettings)[];
   /** keys of `lr_scheduler_args` that it takes */
@@ -49,6 +51,7 @@ export const schedules = [
     name: 'constant',
     doc: 'the rate as it is, without warm-up',
     reference: null,
+    isContinuous: true,
     options: [],
     args: [],
     create: ({ warmupSteps }) => {
@@ -62,6 +65,7 @@ export const schedules = [
     name: 'constant_with_warmup',
     doc: 'warm-up, then the rate as it is',
     reference: null,
+    isContinuous: true,
     options: ['warmupSteps'],
     args: [],
     create: (settings) => scaled(constantWithWarmup(settings)),
@@ -70,6 +74,7 @@ export const schedules = [
     name: 'linear',
     doc: 'warm-up, then a straight line to 0',
     reference: null,
+    isContinuous: true,
     options: ['warmupSteps', 'totalSteps'],
     args: [],
     create: (settings) => scaled(linear(settings)),
@@ -78,6 +83,7 @@ export const schedules = [
     name: 'cosine',
     doc: 'warm-up, then half a cosine wave to 0 (num_cycles in lr_scheduler_args: whole waves)',
     reference: restarts,
+    isContinuous: true,
     options: ['warmupSteps', 'totalSteps'],
     args: ['num_cycles'],
     create: (settings, args) => scaled(cosine({ ...settings, numCycles: args.number('num_cycles', 0.5) })),
@@ -86,6 +92,7 @@ export const schedules = [
     name: 'cosine_with_restarts',
     doc: 'warm-up, then lr_scheduler_num_cycles falls along a cosine',
     reference: restarts,
+    isContinuous: false,
     options: ['warmupSteps', 'totalSteps', 'numCycles'],
     args: [],
     create: (settings) => scaled(cosineWithRestarts(settings)),
@@ -94,6 +101,7 @@ export const schedules = [
     name: 'polynomial',
     doc: 'warm-up, then a power law to lr_end (1e-7)',
     reference: null,
+    isContinuous: true,
     options: ['warmupSteps', 'totalSteps', 'power'],
     args: ['lr_end'],
     create: (settings, args) => {
@@ -108,6 +116,7 @@ export const schedules = [
     name: 'inverse_sqrt',
     doc: 'warm-up, then falls with the root of the steps',
     reference: 'Vaswani et al. 2017, arXiv 1706.03762, §5.3',
+    isContinuous: true,
     options: ['warmupSteps', 'timescale'],
     args: [],
     create: (settings) => scaled(inverseSqrt(settings)),
@@ -116,6 +125,7 @@ export const schedules = [
     name: 'cosine_with_min_lr',
     doc: 'warm-up, then a cosine to lr_scheduler_min_lr_ratio (or min_lr in lr_scheduler_args)',
     reference: restarts,
+    isContinuous: true,
     options: ['warmupSteps', 'totalSteps', 'numCycles', 'minLrRatio'],
     args: ['min_lr'],
     create: (settings, args) => {
@@ -132,6 +142,7 @@ export const schedules = [
     name: 'warmup_stable_decay',
     doc: 'warm-up, plateau, decay over lr_decay_steps',
     reference: 'Hu et al. 2024, arXiv 2404.06395, §4',
+    isContinuous: true,
     options: ['warmupSteps', 'decaySteps', 'totalSteps', 'numCycles', 'minLrRatio'],
     args: ['warmup_type', 'decay_type'],
     create: (settings, args) => {
@@ -145,6 +156,7 @@ export const schedules = [
     name: 'piecewise_constant',
     doc: 'constant factors, given as step_rules in lr_scheduler_args',
     reference: null,
+    isContinuous: false,
     options: [],
     args: ['step_rules'],
     create: (_, args) => scaled(piecewiseConstant(args.text('step_rules'))),
@@ -153,6 +165,7 @@ export const schedules = [
     name: 'rex',
     doc: 'reflected exponential, as the original computes it',
     reference: rexPaper,
+    isContinuous: false,
     options: ['warmupSteps', 'totalSteps', 'minLrRatio'],
     args: ['rex_alpha', 'rex_beta'],
     create: (settings, args) => rex(rexOptions(settings, args)),
@@ -161,6 +174,7 @@ export const schedules = [
     name: 'rex_corrected',
     doc: 'reflected exponential that rises steadily, peaks at the rate and keeps the ratio of groups',
     reference: rexPaper,
+    isContinuous: true,
     options: ['warmupSteps', 'totalSteps', 'minLrRatio'],
     args: ['rex_alpha', 'rex_beta'],
     create: (settings, args) => {

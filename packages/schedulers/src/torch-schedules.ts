@@ -137,7 +137,7 @@ function oneCycle(args: ArgumentReader): RateSchedule {
   return (s) => {
     if (s > total) {
       const problem = `OneCycleLR with total_steps = ${total} has no rate for step ${s}.`;
-      throw optionError('total_steps', total, problem, 'Set total_steps to the steps of the run.');
+      throw optionError('total_steps', total, problem, 'Set total_steps to the steps of the run.', 'SCHEDULE_STEP');
     }
     const k = s > total - 1 ? phases.length - 1 : phases.findIndex(({ until }) => s <= until);
     const phase = phases[k]!;

@@ -6,7 +6,7 @@ export class TrackingError extends Error {
   readonly remedy: string;
 
   constructor(file: string, cause: unknown) {
-    const remedy = 'Choose another output_dir, or make room and give write access there.';
+    const remedy = 'Choose another output_dir or logging_dir, or make room and give write access there.';
     super(`The log ${file} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}. ${remedy}`, {
       cause,
     });

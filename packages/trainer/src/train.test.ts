@@ -1,6 +1,6 @@
 import type { HostTensor } from '@musubi/onnx-graph';
 
-import type { TrainingHooks } from './train.ts';
+import type { BatchReport, TrainingHooks } from './train.ts';
 
 import { describe, expect, test } from 'vitest';
 
@@ -249,4 +249,22 @@ describe('another fault', () => {
       'internal: the training graph gave no gradient of w.',
     );
   });
+});
+
+const adaptiveOf = async (optimizer: string) => {
+  const reports: BatchReport[] = [];
+  const { run } = fakeRun({ optimizer, maxTrainSteps: 3, hooks: { onBatch: (report) => void reports.push(report) } });
+  await train(run);
+  return {
+    found: reports.map(({ adaptive }) => adaptive),
+    rates: reports.map((report) => report.learningRates[0]),
+    run,
+  };
+};
+
+test('tells the step size estimates of optimizers that find their own', async () => {
+  const { found, rates, run } = await adaptiveOf('prodigyopt.Prodigy');
+  expect(found.map((groups) => groups?.[0]?.rate)).toEqual(rates);
+  expect(found.at(-1)?.[0]?.d).toBe(run.optimizer.stepSizeEstimate());
+  expect((await adaptiveOf('SGD')).found).toEqual([null, null, null]);
 });

@@ -83,6 +83,8 @@ export interface BatchReport extends RunPosition {
   readonly gradientNorm: number | null;
   /** What `limitNorms` gave. */
   readonly weightNorms?: WeightNorms | null;
+  /** Step size estimates of optimizers that find their own, one a group. */
+  readonly adaptive?: readonly { readonly d: number; readonly rate: number }[] | null;
   readonly datasetIndex: number;
   readonly items: readonly string[];
   readonly timesteps: readonly number[];
@@ -159,6 +161,8 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
       if (completesStep) await hooks.onStep?.({ step, epoch });
       averageLoss = average.add(batchInEpoch - 1, loss);
       const own = optimizer.ownLearningRates();
+      const learningRates = own ?? run.learningRates(step);
+      const d = optimizer.stepSizeEstimate();
       await hooks.onBatch?.({
         step,
         epoch,
@@ -168,9 +172,10 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
         loss,
         averageLoss,
         stepLearningRates: own ?? stepLearningRates,
-        learningRates: own ?? run.learningRates(step),
+        learningRates,
         gradientNorm,
         weightNorms,
+        adaptive: d === null ? null : learningRates.map((rate) => ({ d, rate })),
         datasetIndex: batch.datasetIndex,
         items,
         timesteps: [...timesteps],

@@ -1,4 +1,4 @@
-import { accepted, refused, works, type OptionSpec } from '../option-spec.ts';
+import { accepted, works, type OptionSpec } from '../option-spec.ts';
 
 export const timestepSamplings = [
   'sigma',
@@ -152,6 +152,15 @@ export const optimizationOptions: readonly OptionSpec[] = [
     support: works,
   },
   {
+    name: 'qinglong_ratios',
+    type: 'float',
+    default: null,
+    nargs: '*',
+    group: 'timesteps',
+    help: 'Three mixing shares instead of those of qinglong_preset: shifted part, logsnr, low-noise logsnr, e.g. 80 7.5 12.5.',
+    support: works,
+  },
+  {
     name: 'discrete_flow_shift',
     type: 'float',
     default: { float: 1 },
@@ -251,7 +260,7 @@ export const optimizationOptions: readonly OptionSpec[] = [
     default: null,
     choices: ['image', 'console'],
     group: 'timesteps',
-    help: 'Show a histogram of the timesteps and stop.',
-    support: refused('the histogram of timesteps is not in this release'),
+    help: 'Draw 100000 timesteps, show how they and the weights of the loss are spread, and stop: as text, or as a PNG file in output_dir.',
+    support: works,
   },
 ];

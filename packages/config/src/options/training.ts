@@ -3,9 +3,6 @@ import { accepted, refused, works, type OptionSpec } from '../option-spec.ts';
 const state = refused(
   'saving and resuming the state of a run is not in this release; network_weights starts from a saved adapter',
 );
-const logs = refused(
-  'TensorBoard and wandb are not in this release; every run writes <output_name>.log.jsonl beside the adapter',
-);
 const samples = refused('preview samples are not in this release; save_every_n_steps gives adapters to try elsewhere');
 const upload = refused('uploading is not in this release; the files are in output_dir');
 
@@ -238,8 +235,8 @@ export const trainingOptions: readonly OptionSpec[] = [
     type: 'string',
     default: null,
     group: 'logging',
-    help: 'Folder of TensorBoard logs.',
-    support: logs,
+    help: 'Folder of the logs; each run makes one inside, named by the date. Alone it means log_with = tensorboard.',
+    support: works,
   },
   {
     name: 'log_with',
@@ -247,48 +244,48 @@ export const trainingOptions: readonly OptionSpec[] = [
     default: null,
     choices: ['tensorboard', 'wandb', 'all'],
     group: 'logging',
-    help: 'Tracker that receives the logs.',
-    support: logs,
+    help: 'Tracker that receives the logs; all is both. tensorboard needs logging_dir.',
+    support: works,
   },
   {
     name: 'log_prefix',
     type: 'string',
     default: null,
     group: 'logging',
-    help: 'Text before the date of the log folder.',
-    support: logs,
+    help: 'Text before the date in the name of the log folder.',
+    support: works,
   },
   {
     name: 'log_tracker_name',
     type: 'string',
     default: null,
     group: 'logging',
-    help: 'Name of the run group in the tracker.',
-    support: logs,
+    help: 'Name of the TensorBoard folder inside and of the wandb project; network_train when absent.',
+    support: works,
   },
   {
     name: 'log_tracker_config',
     type: 'string',
     default: null,
     group: 'logging',
-    help: 'TOML file with settings of the tracker.',
-    support: logs,
+    help: 'TOML file whose section [wandb] describes the run instead of wandb_run_name: name, entity, group, job_type, notes, tags.',
+    support: works,
   },
   {
     name: 'log_config',
     type: 'bool',
     default: false,
     group: 'logging',
-    help: 'Send all options to the tracker.',
-    support: logs,
+    help: 'Send the options to the tracker, without secrets and without the paths of models and outputs.',
+    support: works,
   },
   {
     name: 'wandb_run_name',
     type: 'string',
     default: null,
     group: 'logging',
-    help: 'Name of the run in wandb.',
-    support: logs,
+    help: 'Name of the run in wandb; wandb chooses one when absent.',
+    support: works,
   },
   {
     name: 'wandb_api_key',
@@ -296,8 +293,8 @@ export const trainingOptions: readonly OptionSpec[] = [
     default: null,
     isSecret: true,
     group: 'logging',
-    help: 'Key for wandb.',
-    support: logs,
+    help: 'Key for wandb; WANDB_API_KEY in the environment does the same and is safer.',
+    support: works,
   },
 
   {

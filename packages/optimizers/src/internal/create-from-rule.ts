@@ -11,11 +11,19 @@ export interface SlotSpec {
   readonly fill?: (data: Float32Array, parameter: Parameter) => void;
 }
 
+/** As `SlotSpec`, for a tensor of 8-bit codes of the parameter's shape. */
+export interface CodeSpec {
+  readonly name: string;
+  readonly fill: (codes: Uint8Array) => void;
+}
+
 /** A parameter with its gradient and its memory at one step. */
 export interface Item extends Parameter {
   readonly gradient: Float32Array;
   /** in the order of the rule's slots */
   readonly slots: readonly Float32Array[];
+  /** in the order of the rule's codes */
+  readonly codes: readonly Uint8Array[];
 }
 
 export interface StepContext {
@@ -30,10 +38,13 @@ export interface StepContext {
 export interface Rule {
   readonly className: string;
   readonly slots: readonly SlotSpec[] | ((parameter: Parameter) => readonly SlotSpec[]);
+  /** default: none */
+  readonly codes?: (parameter: Parameter) => readonly CodeSpec[];
   /** numbers remembered beside the step counter, with their first values */
   readonly numbers?: Readonly<Record<string, number>>;
   readonly update: (context: StepContext) => void;
   readonly ownLearningRates?: (numbers: Readonly<Record<string, number>>) => readonly number[];
+  readonly stepSizeEstimate?: (numbers: Readonly<Record<string, number>>) => number;
   /** passes between the trained and the averaged parameters */
   readonly switchMode?: (items: readonly Omit<Item, 'gradient'>[], mode: 'train' | 'eval') => void;
 }
@@ -42,6 +53,8 @@ interface Memory {
   readonly parameter: Parameter;
   readonly specs: readonly { readonly key: string; readonly shape: readonly number[] }[];
   readonly slots: readonly Float32Array[];
+  readonly codeSpecs: readonly { readonly key: string; readonly shape: readonly number[] }[];
+  readonly codes: readonly Uint8Array[];
 }
 
 export function createFromRule(rule: Rule, groups: readonly ParameterGroup[]): Optimizer {
@@ -53,7 +66,7 @@ export function createFromRule(rule: Rule, groups: readonly ParameterGroup[]): O
     const isEval = mode === 'eval' ? 1 : 0;
     if (!rule.switchMode || numbers['isEval'] === isEval) return;
     rule.switchMode(
-      memories.flat().map(({ parameter, slots }) => ({ ...parameter, slots })),
+      memories.flat().map(({ parameter, slots, codes }) => ({ ...parameter, slots, codes })),
       mode,
     );
     numbers['isEval'] = isEval;
@@ -71,23 +84,31 @@ export function createFromRule(rule: Rule, groups: readonly ParameterGroup[]): O
         numbers,
         groups: memories.map((group, k) => ({
           learningRate: learningRates[k]!,
-          items: group.map(({ parameter, slots }) => ({
+          items: group.map(({ parameter, slots, codes }) => ({
             ...parameter,
             gradient: gradients.get(parameter.name)!,
             slots,
+            codes,
           })),
         })),
       });
     },
     ownLearningRates: () => rule.ownLearningRates?.(numbers) ?? null,
+    stepSizeEstimate: () => rule.stepSizeEstimate?.(numbers) ?? null,
     train: () => switchTo('train'),
     eval: () => switchTo('eval'),
-    state: () => ({ className: rule.className, numbers: { ...numbers }, tensors: copyTensors(memories.flat()) }),
+    state: () => ({
+      className: rule.className,
+      numbers: { ...numbers },
+      tensors: copyTensors(memories.flat()),
+      codes: copyCodes(memories.flat()),
+    }),
     restore: (state) => {
       assertState(rule.className, numbers, memories.flat(), state);
       numbers = { ...state.numbers };
-      for (const { specs, slots } of memories.flat()) {
+      for (const { specs, slots, codeSpecs, codes } of memories.flat()) {
         specs.forEach(({ key }, i) => slots[i]!.set(state.tensors.get(key)!.data));
+        codeSpecs.forEach(({ key }, i) => codes[i]!.set(state.codes.get(key)!.data));
       }
     },
   };
@@ -98,9 +119,16 @@ function allocate(rule: Rule, parameter: Parameter): Memory {
   const shapes = specs.map(({ shape }) => shape?.(parameter) ?? parameter.shape);
   const slots = shapes.map((shape) => new Float32Array(shape.reduce((product, n) => product * n, 1)));
   specs.forEach(({ fill }, i) => fill?.(slots[i]!, parameter));
+  const codeSpecs = rule.codes?.(parameter) ?? [];
   return {
     parameter,
     slots,
+    codeSpecs: codeSpecs.map(({ name }) => ({ key: `${name}.${parameter.name}`, shape: parameter.shape })),
+    codes: codeSpecs.map(({ fill }) => {
+      const codes = new Uint8Array(parameter.data.length);
+      fill(codes);
+      return codes;
+    }),
     specs: specs.map(({ name }, i) => ({ key: `${name}.${parameter.name}`, shape: shapes[i]! })),
   };
 }
@@ -108,6 +136,13 @@ function allocate(rule: Rule, parameter: Parameter): Memory {
 function copyTensors(memories: readonly Memory[]): OptimizerState['tensors'] {
   const entries = memories.flatMap(({ specs, slots }) =>
     specs.map(({ key, shape }, i) => [key, { shape, data: slots[i]!.slice() }] as const),
+  );
+  return new Map(entries);
+}
+
+function copyCodes(memories: readonly Memory[]): OptimizerState['codes'] {
+  const entries = memories.flatMap(({ codeSpecs, codes }) =>
+    codeSpecs.map(({ key, shape }, i) => [key, { shape, data: codes[i]!.slice() }] as const),
   );
   return new Map(entries);
 }
@@ -129,20 +164,35 @@ function assertState(
   for (const key of Object.keys(numbers)) {
     if (!Number.isFinite(state.numbers[key])) fail(`the number "${key}" is ${String(state.numbers[key])}`);
   }
-  const wanted = memories.flatMap(({ specs }) => specs);
+  assertTensors(
+    memories.flatMap(({ specs }) => specs),
+    state.tensors,
+    fail,
+  );
+  assertTensors(
+    memories.flatMap(({ codeSpecs }) => codeSpecs),
+    state.codes,
+    fail,
+  );
+}
+
+function assertTensors(
+  wanted: readonly { readonly key: string; readonly shape: readonly number[] }[],
+  found: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: ArrayLike<number> }>,
+  fail: (problem: string) => never,
+): void {
   for (const { key, shape } of wanted) {
-    const found = state.tensors.get(key);
-    if (!found) fail(`"${key}" is missing`);
-    else if (found.shape.join() !== shape.join()) {
-      fail(`"${key}" has shape [${found.shape.join(', ')}] instead of [${shape.join(', ')}]`);
-    } else if (found.data.length !== shape.reduce((product, n) => product * n, 1)) {
-      fail(`"${key}" has ${found.data.length} values`);
+    const tensor = found.get(key);
+    if (!tensor) fail(`"${key}" is missing`);
+    else if (tensor.shape.join() !== shape.join()) {
+      fail(`"${key}" has shape [${tensor.shape.join(', ')}] instead of [${shape.join(', ')}]`);
+    } else if (tensor.data.length !== shape.reduce((product, n) => product * n, 1)) {
+      fail(`"${key}" has ${tensor.data.length} values`);
     }
   }
-  if (state.tensors.size !== wanted.length) {
-    const known = new Set(wanted.map(({ key }) => key));
-    fail(`"${[...state.tensors.keys()].find((key) => !known.has(key))}" is unknown here`);
-  }
+  if (found.size === wanted.length) return;
+  const known = new Set(wanted.map(({ key }) => key));
+  fail(`"${[...found.keys()].find((key) => !known.has(key))}" is unknown here`);
 }
 
 function inEvalMode(className: string): OptimizerError {

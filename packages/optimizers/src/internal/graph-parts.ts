@@ -1,0 +1,39 @@
+import { add, exp, mul, neg, reduceSum, scalar, tanh } from '@musubi/onnx-graph';
+import type { Graph, Value } from '@musubi/onnx-graph';
+
+import { OptimizerError } from '../errors.ts';
+
+/** Parameters that share a learning rate; a `ParameterGroup` is one. */
+export interface GraphGroup {
+  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
+}
+
+/** @throws {OptimizerError} `BAD_PARAMETERS` */
+export function assertParameters(groups: readonly GraphGroup[]): void {
+  if (groups.some(({ parameters }) => parameters.length > 0)) return;
+  const remedy = 'Pass at least one group with a parameter.';
+  const facts = { option: 'groups', value: groups.length };
+  throw new OptimizerError('BAD_PARAMETERS', 'There is no parameter to train.', remedy, facts);
+}
+
+/** Sum of squares of a tensor of any shape. */
+export function squaredNorm(gradient: Value): Value {
+  const axes = gradient.shape.map((_, axis) => axis);
+  const squares = mul(gradient, gradient);
+  return axes.length === 0 ? squares : reduceSum(squares, axes, false);
+}
+
+/**
+ * `1 − βᵗ` without cancellation in float32: with x = t·ln β, `1 − eˣ = −tanh(x/2)·(eˣ + 1)`. The plain difference would be
+ * wrong by 6e-5 at the first step of β = 0.999.
+ */
+export function oneMinusPower(beta: number, step: Value): Value {
+  if (beta === 0) return scalar(step.graph, 1);
+  const x = mul(step, Math.log(beta));
+  return neg(mul(tanh(mul(x, 0.5)), add(exp(x), 1)));
+}
+
+/** A constant index. */
+export function index(graph: Graph, k: number): Value {
+  return graph.constant({ dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(k)) });
+}
