@@ -85,7 +85,9 @@ function runProblem({ file, code }, folder) {
   const workFolder = mkdtempSync(join(folder, 'run-'));
   const tsx = pathToFileURL(join(root, 'node_modules', 'tsx', 'dist', 'esm', 'index.mjs')).href;
   const args = [tsx, '--conditions=@musubi/source', file];
-  const { ok, status, stdout, stderr } = runNode('--import', args, { cwd: workFolder, capture: true });
+  // what examples put into temporary folders goes with this one
+  const env = { ...process.env, TMPDIR: workFolder, TEMP: workFolder, TMP: workFolder };
+  const { ok, status, stdout, stderr } = runNode('--import', args, { cwd: workFolder, env, capture: true });
   if (!ok) return `it ends with ${status}\n${stderr}`;
   if (outputPattern(stated).test(collapse(stdout))) return undefined;
   return `it states\n${indent(stated.join('\n'))}\n  but prints\n${indent(stdout.trimEnd())}`;

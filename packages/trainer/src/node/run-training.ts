@@ -12,7 +12,6 @@ import { wan } from '@musubi/models';
 import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
 import { type MemoryPlan, planMemory } from '@musubi/runtime';
-import { createNodeRuntime } from '@musubi/runtime/node';
 
 import type { RunHooks, TrainOutcome } from './run-hooks.ts';
 
@@ -28,6 +27,7 @@ import {
   openFrozenAdapters,
   readNetworkWeights,
 } from './open-parts.ts';
+import { openRuntime } from './open-runtime.ts';
 
 /**
  * A whole training run: opens what the configuration names, trains, writes the adapter.
@@ -76,8 +76,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     });
     describeRun(run, data, config, logger);
 
-    const runtime = hooks.runtime ?? (await createNodeRuntime());
-    if (!hooks.runtime) closing.push(() => runtime.close());
+    const runtime = await openRuntime(hooks.runtime, closing);
     if (hooks.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
     const session = await runtime.createSession({
       label: 'training_model',

@@ -13,8 +13,8 @@ import type { CachingHooks } from './hooks.ts';
 import { TrainerError } from '../../errors.ts';
 import { createOpenGraph } from '../open-encoder.ts';
 import { createWeightFiles } from '../open-parts.ts';
+import { openRuntime } from '../open-runtime.ts';
 import { withFile } from '../with-file.ts';
-import { openRuntime } from './open-runtime.ts';
 
 export interface CaptionEncoder {
   /** The embeddings of captions, `[L, D]` each, of as many rows as the caption has tokens. */

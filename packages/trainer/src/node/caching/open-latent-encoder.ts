@@ -7,8 +7,8 @@ import type { CachingHooks } from './hooks.ts';
 
 import { createOpenGraph } from '../open-encoder.ts';
 import { createWeightFiles } from '../open-parts.ts';
+import { openRuntime } from '../open-runtime.ts';
 import { withFile } from '../with-file.ts';
-import { openRuntime } from './open-runtime.ts';
 
 /**
  * Wan's VAE: headers are read at once, so that a wrong file ends the run before anything is decoded; the function returned
