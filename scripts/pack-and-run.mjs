@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { ensurePnpm, runNpm, runPnpm } from './lib/package-managers.mjs';
 import { createChecklist, runAsScript, runNode } from './lib/run.mjs';
+import { lintPackage } from './lib/lint-package.mjs';
 import { tensorProblems } from './lib/safetensors.mjs';
 import { copyRunInputs, runFolder, trainArguments } from './lib/small-run.mjs';
 import { entriesOf, readPackages, specifierOf } from './lib/workspace.mjs';
@@ -12,7 +13,7 @@ import { entriesOf, readPackages, specifierOf } from './lib/workspace.mjs';
 /** Largest difference of a saved value to the original's after the whole run, as in the golden test of the trainer. */
 const atol = 2e-5;
 
-export function packAndRun() {
+export async function packAndRun() {
   ensurePnpm();
   const folder = mkdtempSync(join(tmpdir(), 'musubi-packed-'));
   const project = join(folder, 'project');
@@ -20,10 +21,14 @@ export function packAndRun() {
   try {
     const packages = readPackages().filter(({ manifest }) => !manifest.private);
     const tarballs = pack(packages, join(folder, 'tarballs'));
+    for (const released of packages) {
+      const problems = await lintPackage(released, readFileSync(tarballs[released.manifest.name]));
+      holds(`${released.manifest.name} as packed: ${problems.join('; ')}`, problems.length === 0);
+    }
     install(project, tarballs);
     for (const released of packages) {
       const problems = contentProblems(released, join(project, 'node_modules', released.manifest.name));
-      holds(`${released.manifest.name} as packed: ${problems.join('; ')}`, problems.length === 0);
+      holds(`${released.manifest.name} as installed: ${problems.join('; ')}`, problems.length === 0);
     }
     const train = (...args) => runNpm(['exec', '--no', '--', 'musubi', ...args], { cwd: project });
     if (holds('npx musubi --help fails', train('--help').ok)) {
@@ -42,7 +47,7 @@ export function packAndRun() {
   return counts;
 }
 
-/** Packs into `folder`; returns the tarball of each package by name. */
+/** Packs into `folder`; returns the path of each package's tarball by name. */
 function pack(packages, folder) {
   mkdirSync(folder);
   const filters = packages.map(({ manifest }) => `--filter=${manifest.name}`);
@@ -51,7 +56,7 @@ function pack(packages, folder) {
   const tarballs = packages.map(({ manifest }) => {
     const file = join(folder, `${manifest.name.slice(1).replace('/', '-')}-${manifest.version}.tgz`);
     if (!existsSync(file)) throw new Error(`pnpm pack made no ${file}, but\n  ${readdirSync(folder).join('\n  ')}`);
-    return [manifest.name, `file:${file.replaceAll('\\', '/')}`];
+    return [manifest.name, file];
   });
   return Object.fromEntries(tarballs);
 }
@@ -59,7 +64,10 @@ function pack(packages, folder) {
 /** An empty project that asks for all tarballs; overrides keep npm from looking for any of them elsewhere. */
 function install(project, tarballs) {
   mkdirSync(project);
-  const manifest = { private: true, type: 'module', dependencies: tarballs, overrides: tarballs };
+  const files = Object.fromEntries(
+    Object.entries(tarballs).map(([name, file]) => [name, `file:${file.replaceAll('\\', '/')}`]),
+  );
+  const manifest = { private: true, type: 'module', dependencies: files, overrides: files };
   writeFileSync(join(project, 'package.json'), JSON.stringify(manifest, null, 2));
   const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' };
   const { ok } = runNpm(['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: project, env });

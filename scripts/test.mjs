@@ -28,6 +28,8 @@ if (await run('install', installWorkspace)) {
   await run('types', () => runTool('tsc', '--noEmit', '-p', 'tsconfig.json'));
   const isBuilt = await run('build', () => runTool('turbo', 'run', 'build', '--output-logs=errors-only'));
   await run('packages', checkPackages);
+  await run('workspace', () => runTool('sherif'));
+  await run('unused files, exports and dependencies', () => runTool('knip'));
   if (isBuilt) await run('built entries', checkDist);
   await run('documentation examples', checkDocs);
   await run('unit and golden tests', () => runVitest(['run']));

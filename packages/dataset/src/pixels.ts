@@ -1,5 +1,3 @@
-import type { Size } from './dataset-types.ts';
-
 /** A picture as the filters take it: 8 bits a sample, rows from top to bottom, channels side by side. */
 export interface Pixels {
   readonly width: number;
@@ -62,5 +60,3 @@ export function crop({ width, channels, data }: Pixels, [left, top, ...size]: Bo
   }
   return { width: size[0], height: size[1], channels, data: cut };
 }
-
-export const sizeOf = ({ width, height }: Pixels): Size => [width, height];

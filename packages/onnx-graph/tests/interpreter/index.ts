@@ -1,5 +1,5 @@
 export { fromHost, toHost } from './dtypes.ts';
 export { erf } from './erf.ts';
-export { type InterpretOptions, type Interpretation, implementations, interpret, interpretAll } from './interpret.ts';
+export { implementations, interpret, interpretAll } from './interpret.ts';
 export { createRandom, randomTensor } from './random.ts';
 export { type Tensor64, tensor } from './tensor.ts';
