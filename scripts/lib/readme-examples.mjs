@@ -1,0 +1,73 @@
+// The ts examples of READMEs and what they say that they print. The convention is described in CONTRIBUTING.md.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { root } from './workspace.mjs';
+
+/** Every block fenced as ts: `{ readme, line, code }`. */
+export function readExamples(readme) {
+  const text = readFileSync(join(root, readme), 'utf8').replaceAll('\r\n', '\n');
+  return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map((match) => ({
+    readme,
+    line: text.slice(0, match.index).split('\n').length,
+    code: match[1],
+  }));
+}
+
+/** What is wrong with an example that printed `stdout`; undefined when it printed what it says. */
+export function outputProblem(code, stdout) {
+  const stated = statedOutput(code);
+  if (stated.length === 0) return 'it prints nothing that a comment states; every example shows its output';
+  if (outputPattern(stated).test(collapse(stdout))) return undefined;
+  return `it states\n${indent(stated.join('\n'))}\n  but prints\n${indent(stdout.trimEnd())}`;
+}
+
+/**
+ * What the comments of an example say it prints: behind a `console.log(…)` on the same line, else in the comment lines
+ * directly below it or, where it stands in a loop or function, below that.
+ */
+function statedOutput(code) {
+  const source = ts.createSourceFile('example.ts', code, ts.ScriptTarget.ES2022, true);
+  const lines = code.split('\n');
+  const lineAfter = (node) => source.getLineAndCharacterOfPosition(node.getEnd()).line + 1;
+  const stated = [];
+  for (const statement of source.statements) {
+    const visit = (node) => {
+      if (ts.isCallExpression(node) && node.expression.getText(source) === 'console.log') {
+        const { line, character } = source.getLineAndCharacterOfPosition(node.getEnd());
+        const behind = /\/\/ ?(.*)$/.exec(lines[line].slice(character));
+        const places = [
+          behind ? [behind[1]] : [],
+          commentLines(lines.slice(line + 1)),
+          commentLines(lines.slice(lineAfter(statement))),
+        ];
+        stated.push(...(places.find((place) => place.length > 0) ?? []));
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(statement);
+  }
+  return stated;
+}
+
+/** The text of the comment lines with which `lines` begin. */
+function commentLines(lines) {
+  const end = lines.findIndex((line) => !line.trim().startsWith('//'));
+  return lines.slice(0, end < 0 ? undefined : end).map((line) => line.trim().replace(/^\/\/ ?/, ''));
+}
+
+/** The stated text; `…` stands for any text, and amounts of white space do not matter. */
+function outputPattern(stated) {
+  const parts = collapse(stated.join('\n'))
+    .split('…')
+    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`, 's');
+}
+
+function collapse(text) {
+  return text.trim().replace(/\s+/g, ' ');
+}
+
+function indent(text) {
+  return text.replace(/^/gm, '    ');
+}
