@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const rootManifest = readJson(join(root, 'package.json'));
 
-/** Every folder of packages/ with its manifest, sorted by name. A private package is not released yet. */
-export function readPackages() {
-  const folder = join(root, 'packages');
+/** Every folder of packages/ with its manifest, sorted by name, of this repository or a copy. A private package is not released yet. */
+export function readPackages(repository = root) {
+  const folder = join(repository, 'packages');
   return readdirSync(folder)
     .filter((name) => existsSync(join(folder, name, 'package.json')))
     .toSorted()
