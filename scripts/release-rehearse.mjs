@@ -86,12 +86,9 @@ function publish(packages, clone, { userConfig }) {
 async function tryPackage(name, packageName, { folder, registry, holds }) {
   const project = join(folder, `try-${name}`);
   const examples = readExamples(`packages/${name}/README.md`);
-  const others = examples.flatMap(({ code }) =>
-    [...code.matchAll(/from '((?:@[^/']+\/)?[^/'@:]+)[^:']*'/g)].map(([, found]) => found),
-  );
   install(
     project,
-    [...new Set([packageName, ...others])].filter((found) => !found.startsWith('.')),
+    [...new Set([packageName, ...statedInstall(name), ...examples.flatMap(importedPackages)])],
     registry,
   );
 
@@ -118,17 +115,25 @@ async function tryPackage(name, packageName, { folder, registry, holds }) {
   holds(`${packageName} does not bundle for browsers: ${bundled.message}`, !(bundled instanceof Error));
 }
 
+/** What the install commands of a README install. */
+function statedInstall(name) {
+  const readme = readFileSync(join(root, 'packages', name, 'README.md'), 'utf8');
+  const commands = [...readme.split('```ts')[0].matchAll(/npm (?:i|install) ([^\n`]+)/g)];
+  return commands.flatMap(([, words]) => words.split(/\s+/)).filter((word) => /^@?[a-z]/.test(word));
+}
+
+function importedPackages({ code }) {
+  const found = [...code.matchAll(/from '((?:@[^/']+\/)?[^/':]+)[^:']*'/g)].map(([, name]) => name);
+  return found.filter((name) => !name.startsWith('.'));
+}
+
 function install(project, names, { userConfig }) {
   mkdirSync(project, { recursive: true });
   writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
-  const wanted = names.map((name) => (name === 'onnxruntime-node' ? `${name}@${engineVersion()}` : name));
-  const args = ['install', ...wanted, '--userconfig', userConfig, '--no-audit', '--no-fund', '--loglevel=error'];
-  const { ok, stdout, stderr } = runNpm(args, { cwd: project, capture: true });
+  const args = ['install', ...names, '--userconfig', userConfig, '--no-audit', '--no-fund', '--loglevel=error'];
+  const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' };
+  const { ok, stdout, stderr } = runNpm(args, { cwd: project, env, capture: true });
   if (!ok) throw new Error(`npm cannot install ${names.join(', ')}\n${stdout}${stderr}`);
-}
-
-function engineVersion() {
-  return /onnxruntime-node: (\S+)/.exec(readFileSync(join(root, 'pnpm-workspace.yaml'), 'utf8'))?.[1];
 }
 
 /** `npx @musubi/cli train` on the recorded run, in a folder without package.json. */
