@@ -1,3 +1,5 @@
+import { adamStep } from './internal/adam-step.ts';
+import type { AdamFactors } from './internal/adam-step.ts';
 import type { ArgumentReader } from './internal/arguments.ts';
 import type { Rule } from './internal/create-from-rule.ts';
 
@@ -24,8 +26,8 @@ export const adamDefaults = { ...adamwDefaults, weight_decay: 0 };
  *     m ← m + (1 − β₁)(g − m),   v ← β₂·v + (1 − β₂)·g²
  *     p ← p − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + eps)
  *
- * One pass over the arrays. What is stored is rounded to float32; between, arithmetic is double, which costs half of what
- * rounding every operation would.
+ * One pass over the arrays. What is stored is rounded to float32; between, arithmetic is double, which JavaScript does in
+ * half the time of rounding every operation.
  */
 export function adamRule(className: string, options: AdamOptions): Rule {
   const slots = [{ name: 'exp_avg' }, { name: 'exp_avg_sq' }];
@@ -41,7 +43,7 @@ export function adamRule(className: string, options: AdamOptions): Rule {
           slots: [m, v, largest],
         } of items) {
           if (largest) updateAmsgrad(data, gradient, m!, v!, largest, factors);
-          else update(data, gradient, m!, v!, factors);
+          else adamStep(data, gradient, m!, v!, factors);
         }
       }
     },
@@ -58,14 +60,7 @@ export function readAdamOptions(args: ArgumentReader, isDecoupled: boolean): Ada
   };
 }
 
-interface Factors {
-  /** 1 − lr·wd, or 1 */
-  readonly keep: number;
-  /** wd where it is added to the gradient, or 0 */
-  readonly decay: number;
-  readonly firstShare: number;
-  readonly secondKeep: number;
-  readonly secondShare: number;
+interface Factors extends AdamFactors {
   /** −lr / (1 − β₁ᵗ) */
   readonly stepSize: number;
   /** √(1 − β₂ᵗ) */
@@ -78,34 +73,24 @@ const f32 = Math.fround;
 function adamFactors(options: AdamOptions, learningRate: number, step: number): Factors {
   const { weightDecay, isDecoupled, eps } = options;
   const [beta1, beta2] = options.betas;
+  const stepSize = f32(-learningRate / (1 - beta1 ** step));
+  const secondCorrection = f32(Math.sqrt(1 - beta2 ** step));
   return {
     keep: f32(isDecoupled ? 1 - learningRate * weightDecay : 1),
     decay: f32(isDecoupled ? 0 : weightDecay),
     firstShare: f32(1 - beta1),
     secondKeep: f32(beta2),
     secondShare: f32(1 - beta2),
-    stepSize: f32(-learningRate / (1 - beta1 ** step)),
-    secondCorrection: f32(Math.sqrt(1 - beta2 ** step)),
+    stepSize,
+    secondCorrection,
     eps: f32(eps),
+    // Numerator and denominator times √(1 − β₂ᵗ): one division a parameter less.
+    scale: stepSize * secondCorrection,
+    smallest: f32(eps) * secondCorrection,
   };
 }
 
-function update(p: Float32Array, gradient: Float32Array, m: Float32Array, v: Float32Array, factors: Factors): void {
-  const { keep, decay, firstShare, secondKeep, secondShare, stepSize, secondCorrection, eps } = factors;
-  // Numerator and denominator times √(1 − β₂ᵗ): one division a parameter less.
-  const scale = stepSize * secondCorrection;
-  const smallest = eps * secondCorrection;
-  for (let i = 0; i < p.length; i++) {
-    const g = gradient[i]! + decay * p[i]!;
-    const first = f32(m[i]! + firstShare * (g - m[i]!));
-    const second = f32(v[i]! * secondKeep + secondShare * g * g);
-    m[i] = first;
-    v[i] = second;
-    p[i] = p[i]! * keep + (scale * first) / (Math.sqrt(second) + smallest);
-  }
-}
-
-/** As `update`, with the largest second moment so far in the denominator; apart, so that the usual loop stays short. */
+/** As `adamStep`, with the largest second moment so far in the denominator. */
 function updateAmsgrad(
   p: Float32Array,
   gradient: Float32Array,

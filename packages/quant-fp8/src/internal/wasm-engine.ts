@@ -2,11 +2,11 @@ import { FP8_FORMATS } from '../formats.ts';
 import type { Fp8Format } from '../formats.ts';
 import { PIECE, WINDOW } from './engine.ts';
 import type { Engine } from './engine.ts';
-import { kernels } from './kernels.ts';
+import { kernelsWasm } from './kernels-wasm.ts';
 import { smallestScale } from './weight-dtype.ts';
 import type { WeightDtype } from './weight-dtype.ts';
 
-/** What wasm/kernels.wat exports; addresses in bytes. */
+/** What kernels.wat exports; addresses in bytes. */
 interface Kernels {
   readonly memory: WebAssembly.Memory;
   readonly widenBf16: (from: number, to: number, count: number) => void;
@@ -145,7 +145,7 @@ function copy(buffer: ArrayBuffer, from: number, to: number, bytes: number): voi
 function instantiate(): Kernels | undefined {
   if (typeof WebAssembly !== 'object') return undefined;
   try {
-    const bytes = Uint8Array.from(atob(kernels), (character) => character.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(kernelsWasm), (character) => character.charCodeAt(0));
     // Small enough to be compiled on the main thread of a page.
     return new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as unknown as Kernels;
   } catch {

@@ -1,6 +1,7 @@
 ;; Inner loops of quantization, on four numbers at a time. Vector loops run past the end of what they are given by up to
 ;; three numbers: what they write there is overwritten by the next group or lies in the padding behind each region.
-;; Addresses and counts are bytes and elements. src/internal/wasm-engine.ts lays out the memory and calls them.
+;; Addresses and counts are bytes and elements. wasm-engine.ts lays out the memory and calls them.
+;; `node scripts/build-kernels.mjs` writes kernels-wasm.ts from this.
 (module
   (memory (export "memory") 1)
 

@@ -1,7 +1,7 @@
-// Made by wasm/build.mjs from wasm/kernels.wat. Do not edit.
+// Written by scripts/build-kernels.mjs from kernels.wat.
 
-/** The assembled module, in base64. */
-export const kernels =
+/** WebAssembly in base64. */
+export const kernelsWasm =
   'AGFzbQEAAAABOQZgA39/fwBgBH9/f38BfWADf399AGALf39/f39/f39/f38CfHxgCX9/f39/f39/fQBgA39/fwJ8fAMLCgAAAQICAwQAAAUFAw' +
   'EAAQdvCwZtZW1vcnkCAAl3aWRlbkJmMTYAAAh3aWRlbkYxNgABBm1heGltYQACBmRpdmlkZQADBXJhaXNlAAQGZW5jb2RlAAUGZGVjb2RlAAYK' +
   'bmFycm93QmYxNgAHCW5hcnJvd0YxNgAIBmVycm9ycwAJCvYRCjoBAX8gASACQQJ0aiEDA0AgASADSQRAIAEgAP0EAwBBEP2rAf0LBAAgAEEIai' +

@@ -1,2 +1,0 @@
-export const target: URL;
-export function kernelsModule(): Promise<string>;
