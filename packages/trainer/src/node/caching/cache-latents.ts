@@ -15,11 +15,9 @@ import type { CachingWork } from './run-caching.ts';
 
 import { latentCache } from '../../caching/latent-cache.ts';
 import { type LatentEncoder, encodePictures } from '../../caching/encode-pictures.ts';
-import { makeWritableFolder } from '../make-folder.ts';
-import { exists } from './cache-files.ts';
-import { openJournal } from './journal.ts';
+import { factsOf } from './file-facts.ts';
 import { openLatentEncoder } from './open-latent-encoder.ts';
-import { fileFacts } from './file-facts.ts';
+import { planWork } from './plan-work.ts';
 import { runCaching } from './run-caching.ts';
 import { showPictures } from './show-pictures.ts';
 
@@ -48,15 +46,14 @@ export async function runCacheLatents(config: CacheLatentsConfig, hooks: Caching
       if (data.failures.length > 0) logger(describeFailures(data.failures));
       return { status: 'finished', written: 0, kept: 0, removed: 0, failures: data.failures };
     }
-    const vae = config.vae ?? '';
-    const openEncoder = await openLatentEncoder(vae, closing, hooks);
-    const settings = { vae: await fileFacts(vae), dtype: config.vaeDtype };
+    const { files, open } = await openLatentEncoder(config.vae ?? '', closing, hooks);
+    const settings = { files: await factsOf(files), dtype: config.vaeDtype };
     const works: CachingWork<PictureItem>[] = [];
     for (const [index, dataset] of data.datasets.entries()) {
       if (dataset.items.length > 0) works.push(await planDataset(dataset, index, config, settings, logger));
     }
     const isIdle = works.every(({ total }) => total === 0);
-    const encoder = isIdle || signal?.aborted ? null : await openEncoder();
+    const encoder = isIdle || signal?.aborted ? null : await open();
 
     const run = {
       works,
@@ -79,29 +76,22 @@ async function planDataset(
   settings: object,
   logger: (line: string) => void,
 ): Promise<CachingWork<PictureItem>> {
-  const { cacheDirectory, config } = dataset;
   const { items } = await dataset.plan();
-  await makeWritableFolder(cacheDirectory, `The cache folder ${cacheDirectory}`, 'cache_directory');
-  const journal = await openJournal(cacheDirectory, 'wan_latents', { ...settings, dataset: config.options });
-  const isKept = (item: PlannedItem) =>
-    skipExisting ? exists(item.latentCache) : journal.isDone(item.latentCache, [...item.targets, ...item.controls]);
-  const kept = new Set<string>();
-  for (const item of items) if (await isKept(item)) kept.add(item.latentCache);
-
-  const continued = journal.continues && !skipExisting ? ', done by the run that was stopped' : '';
-  logger(`dataset ${index}: ${items.length} pictures${kept.size > 0 ? `, ${kept.size} with a cache${continued}` : ''}`);
-  return {
+  return planWork<PlannedItem, PictureItem>({
     dataset,
+    index,
     kind: 'latents',
-    journal,
-    kept: kept.size,
-    total: items.length - kept.size,
-    batches: async function* () {
-      for await (const batch of dataset.pictureBatches({ skip: (item) => kept.has(item.latentCache) })) {
-        yield batch.items;
-      }
+    what: 'pictures',
+    items,
+    cacheOf: ({ latentCache: path }) => path,
+    originOf: ({ targets, controls }) => ({ files: [...targets, ...controls] }),
+    settings: { ...settings, dataset: dataset.config.options },
+    skipExisting,
+    logger,
+    batches: async function* (skip) {
+      for await (const batch of dataset.pictureBatches({ skip })) yield batch.items;
     },
-  };
+  });
 }
 
 async function writeLatents(

@@ -14,11 +14,10 @@ import type { CachingWork } from './run-caching.ts';
 
 import { encodeTextCache } from '../../caching/text-cache-file.ts';
 import { mergeTextCache, textCache } from '../../caching/text-cache.ts';
-import { fileFacts } from './file-facts.ts';
-import { makeWritableFolder } from '../make-folder.ts';
 import { exists } from './cache-files.ts';
-import { openJournal } from './journal.ts';
+import { factsOf } from './file-facts.ts';
 import { type CaptionEncoder, openCaptionEncoder } from './open-caption-encoder.ts';
+import { planWork } from './plan-work.ts';
 import { runCaching } from './run-caching.ts';
 
 /** Of the tensor of a Wan text cache. */
@@ -42,14 +41,14 @@ export async function runCacheTexts(config: CacheTextConfig, hooks: CachingHooks
   });
   const closing: Closing = [() => data.close()];
   try {
-    const openEncoder = await openCaptionEncoder(config, closing, hooks);
-    const settings = { t5: await fileFacts(config.t5), tokenizer: config.tokenizer };
+    const { files, open } = await openCaptionEncoder(config, closing, hooks);
+    const settings = { files: await factsOf(files) };
     const works: CachingWork<CachingItem>[] = [];
     for (const [index, dataset] of data.datasets.entries()) {
       if (dataset.items.length > 0) works.push(await planDataset(dataset, index, config, settings, logger));
     }
     const isIdle = works.every(({ total }) => total === 0);
-    const encoder = isIdle || signal?.aborted ? null : await openEncoder();
+    const encoder = isIdle || signal?.aborted ? null : await open();
 
     const run = {
       works,
@@ -65,34 +64,27 @@ export async function runCacheTexts(config: CacheTextConfig, hooks: CachingHooks
   }
 }
 
-async function planDataset(
+function planDataset(
   dataset: CachingDataset,
   index: number,
   { skipExisting }: CacheTextConfig,
   settings: object,
   logger: (line: string) => void,
 ): Promise<CachingWork<CachingItem>> {
-  const { cacheDirectory, items, textBatches } = dataset;
-  await makeWritableFolder(cacheDirectory, `The cache folder ${cacheDirectory}`, 'cache_directory');
-  const journal = await openJournal(cacheDirectory, 'wan_texts', settings);
-  const isKept = async (item: CachingItem) =>
-    skipExisting
-      ? exists(item.textCache)
-      : (await journal.isDone(item.textCache, [])) && (await captionOf(item.textCache)) === item.caption;
-  const kept = new Set<string>();
-  for (const item of items) if (await isKept(item)) kept.add(item.textCache);
-
-  const continued = journal.continues && !skipExisting ? ', done by the run that was stopped' : '';
-  logger(`dataset ${index}: ${items.length} captions${kept.size > 0 ? `, ${kept.size} with a cache${continued}` : ''}`);
-  return {
+  return planWork<CachingItem, CachingItem>({
     dataset,
+    index,
     kind: 'texts',
-    journal,
-    kept: kept.size,
-    total: items.length - kept.size,
-    batches: () =>
-      textBatches.map((batch) => batch.filter((item) => !kept.has(item.textCache))).filter((batch) => batch.length > 0),
-  };
+    what: 'captions',
+    items: dataset.items,
+    cacheOf: ({ textCache: path }) => path,
+    originOf: ({ caption }) => ({ text: caption }),
+    settings,
+    skipExisting,
+    logger,
+    batches: (isKept) =>
+      dataset.textBatches.map((batch) => batch.filter((item) => !isKept(item))).filter((batch) => batch.length > 0),
+  });
 }
 
 async function writeTexts(
@@ -130,11 +122,4 @@ async function merged(contents: CacheContents, path: string, logger: (line: stri
   } finally {
     await existing.close();
   }
-}
-
-async function captionOf(path: string): Promise<string | undefined> {
-  const store = await openSafetensorsFile(path).catch(() => null);
-  if (!store) return undefined;
-  await store.close();
-  return store.metadata['caption1'];
 }

@@ -15,6 +15,7 @@ import { createOpenGraph } from '../open-encoder.ts';
 import { createWeightFiles } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
 import { withFile } from '../with-file.ts';
+import { type Openable, filesOf } from './openable.ts';
 
 export interface CaptionEncoder {
   /** The embeddings of captions, `[L, D]` each, of as many rows as the caption has tokens. */
@@ -26,30 +27,30 @@ const repository = 'google/umt5-xxl';
 
 /**
  * Wan's text encoder: headers and tokenizer are read at once, so that a wrong file ends the run before anything is
- * encoded; the function returned makes the session.
+ * encoded; `open` makes the session.
  */
 export async function openCaptionEncoder(
   { t5, tokenizer: folder }: CacheTextConfig,
   closing: Closing,
   { runtime, logger = () => {} }: CachingHooks,
-): Promise<() => Promise<CaptionEncoder>> {
-  const model = await withFile('t5', t5, async () => {
+): Promise<Openable<CaptionEncoder>> {
+  const [model, weightFiles] = await withFile('t5', t5, async () => {
     const checkpoint = await openCheckpointFile(t5);
     closing.push(() => checkpoint.close());
-    return resolveWeights(checkpoint, umt5);
+    return [resolveWeights(checkpoint, umt5), filesOf(checkpoint)] as const;
   });
   const tokenizer = await openTokenizer({ tokenizer: folder, besideFile: t5, repository, logger });
   assertVocabularyFits(tokenizer, model.config.vocabulary);
-  return async () => {
+  const open = async (): Promise<CaptionEncoder> => {
     const files = createWeightFiles();
     const graph = new Graph(umt5.longName);
     const params = createParams(graph, model.source(files.locate('')));
     graph.output('embeddings', umt5.build(params, model.config).embeddings);
-    const open = createOpenGraph(await openRuntime(runtime, closing), {
+    const openGraph = createOpenGraph(await openRuntime(runtime, closing), {
       externalFiles: files.paths,
       weights: model.weights,
     });
-    const session = await open(graph, 'text encoder');
+    const session = await openGraph(graph, 'text encoder');
     closing.push(() => session.release());
     return {
       async encode(captions) {
@@ -60,4 +61,5 @@ export async function openCaptionEncoder(
       },
     };
   };
+  return { files: [...weightFiles, tokenizer.file], open };
 }

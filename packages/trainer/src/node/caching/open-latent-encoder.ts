@@ -9,30 +9,32 @@ import { createOpenGraph } from '../open-encoder.ts';
 import { createWeightFiles } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
 import { withFile } from '../with-file.ts';
+import { type Openable, filesOf } from './openable.ts';
 
 /**
- * Wan's VAE: headers are read at once, so that a wrong file ends the run before anything is decoded; the function returned
- * makes the sessions.
+ * Wan's VAE: headers are read at once, so that a wrong file ends the run before anything is decoded; `open` makes the
+ * sessions.
  */
 export async function openLatentEncoder(
   vae: string,
   closing: Closing,
   { runtime }: CachingHooks,
-): Promise<() => Promise<LatentEncoder>> {
-  const model = await withFile('vae', vae, async () => {
+): Promise<Openable<LatentEncoder>> {
+  const [model, weightFiles] = await withFile('vae', vae, async () => {
     const checkpoint = await openCheckpointFile(vae);
     closing.push(() => checkpoint.close());
-    return resolveWeights(checkpoint, wanVae);
+    return [resolveWeights(checkpoint, wanVae), filesOf(checkpoint)] as const;
   });
-  return async () => {
+  const open = async (): Promise<LatentEncoder> => {
     const files = createWeightFiles();
     const source = model.source(files.locate(''));
-    const open = createOpenGraph(await openRuntime(runtime, closing), {
+    const openGraph = createOpenGraph(await openRuntime(runtime, closing), {
       externalFiles: files.paths,
       weights: model.weights,
     });
-    const encoder = wanVae.createEncoder(source, model.config, open);
+    const encoder = wanVae.createEncoder(source, model.config, openGraph);
     closing.push(() => encoder.close());
     return encoder;
   };
+  return { files: weightFiles, open };
 }

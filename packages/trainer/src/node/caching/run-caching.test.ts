@@ -21,10 +21,19 @@ function setUp(batches: readonly (readonly string[])[][], options: Partial<Cachi
     const journal = {
       continues: false,
       isDone: async () => false,
+      add: async (caches: readonly string[]) => void calls.push(`note ${caches.join('+')}`),
       finish: async () => void calls.push(`end ${index}`),
     };
     const dataset = { staleCaches: async () => (existsSync(stale) ? [stale] : []) };
-    return { dataset, kind: 'latents', journal, kept: index, total: all.flat().length, batches: () => all };
+    return {
+      dataset,
+      kind: 'latents',
+      journal,
+      kept: index,
+      total: all.flat().length,
+      cacheOf: (item) => `${item}.cache`,
+      batches: () => all,
+    };
   });
   const run: CachingRun<string> = {
     works,
@@ -40,7 +49,18 @@ test('encodes batch after batch, at most as many at once as asked, and counts', 
   const { run, calls } = setUp([[['a', 'b', 'c'], ['d']], [['e', 'f']]], { batchSize: 2 });
   const progress: CachingProgress[] = [];
   const outcome = await runCaching(run, { onProgress: (state) => progress.push(state) });
-  expect(calls).toEqual(['a+b', 'c', 'd', 'end 0', 'e+f', 'end 1']);
+  expect(calls).toEqual([
+    'a+b',
+    'note a.cache+b.cache',
+    'c',
+    'note c.cache',
+    'd',
+    'note d.cache',
+    'end 0',
+    'e+f',
+    'note e.cache+f.cache',
+    'end 1',
+  ]);
   expect(outcome).toEqual({ status: 'finished', written: 6, kept: 1, removed: 0 });
   expect(progress.map(({ items }) => items)).toEqual([0, 2, 3, 4, 6]);
   expect(progress.every(({ totalItems }) => totalItems === 6)).toBe(true);
@@ -52,7 +72,7 @@ test('an abort is heeded after the batch; nothing is removed and no journal ends
   await writeFile(stale, '');
   const outcome = await runCaching(run, { signal: controller.signal });
   expect(outcome).toEqual({ status: 'interrupted', written: 1, kept: 0, removed: 0 });
-  expect(calls).toEqual([]);
+  expect(calls).toEqual(['note a.cache']);
   expect(existsSync(stale)).toBe(true);
 });
 

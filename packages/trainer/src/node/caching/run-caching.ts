@@ -14,6 +14,7 @@ export interface CachingWork<Item> {
   readonly kept: number;
   /** Items to be encoded. */
   readonly total: number;
+  cacheOf(item: Item): string;
   /** The items to be encoded, as they are encoded together. */
   batches(): AsyncIterable<readonly Item[]> | Iterable<readonly Item[]>;
 }
@@ -49,6 +50,7 @@ export async function runCaching<Item>(
         for (const items of slices(batch, batchSize ?? batch.length)) {
           if (signal?.aborted) return { status: 'interrupted', written, kept, removed };
           await write(items);
+          await work.journal.add(items.map(work.cacheOf));
           written += items.length;
           onProgress?.({ items: written, totalItems });
         }
