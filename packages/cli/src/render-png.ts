@@ -1,4 +1,6 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 
 import { CliError } from './errors.ts';
 
@@ -18,7 +20,26 @@ export async function renderPng(svg: string): Promise<Uint8Array> {
     return new Resvg(svg, { font }).render().asPng();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
-    const remedy = 'Use --show_timesteps console.';
+    const remedy = 'Ask for console instead of image.';
     throw new CliError('PNG_UNAVAILABLE', `A PNG file cannot be made here: ${reason}.`, remedy, { cause });
   }
+}
+
+/**
+ * Writes a picture as `<output_name>-<what>.png` into the output folder, whole or not at all.
+ *
+ * @returns its path
+ * @throws {CliError} `PNG_UNAVAILABLE`
+ */
+export async function writePng(
+  svg: string,
+  { outputDir, outputName }: { readonly outputDir: string; readonly outputName: string },
+  what: string,
+): Promise<string> {
+  const png = await renderPng(svg);
+  const path = join(outputDir, `${outputName}-${what}.png`);
+  await mkdir(outputDir, { recursive: true });
+  await writeFile(`${path}.tmp`, png);
+  await rename(`${path}.tmp`, path);
+  return path;
 }

@@ -47,6 +47,10 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
         await (await import('./show-timesteps.ts')).showTimesteps(found.config, context);
         return 0;
       }
+      if (found.config.showLrSchedule !== null) {
+        await (await import('./show-lr-schedule.ts')).showLrSchedule(found.config, context);
+        return 0;
+      }
       return (await import('./train-command.ts')).train(found.config, found.answers, context);
     case 'cache latents':
     case 'cache text':

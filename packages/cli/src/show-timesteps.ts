@@ -1,11 +1,9 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { TrainConfig } from '@musubi/config';
 import { PythonRandom, TorchGenerator } from '@musubi/random';
 import { createBucketedUniform, histogramSvg, histogramText, timestepHistogram } from '@musubi/samplers';
 
 import type { CliContext } from './context.ts';
-import { pngFont, renderPng } from './render-png.ts';
+import { pngFont, writePng } from './render-png.ts';
 
 /**
  * `--show_timesteps`: draws 100 000 timesteps as the run would, and shows them as text or as a PNG file in the output folder.
@@ -35,10 +33,5 @@ export async function showTimesteps(config: TrainConfig, { stdout }: Pick<CliCon
     );
     return;
   }
-  const png = await renderPng(histogramSvg(histogram, pngFont));
-  const path = join(config.outputDir, `${config.outputName}-timesteps.png`);
-  await mkdir(config.outputDir, { recursive: true });
-  await writeFile(`${path}.tmp`, png);
-  await rename(`${path}.tmp`, path);
-  stdout.write(`${path}\n`);
+  stdout.write(`${await writePng(histogramSvg(histogram, pngFont), config, 'timesteps')}\n`);
 }

@@ -69,6 +69,7 @@ describe('every option that works', () => {
     qinglong_preset: ['musubi-0.3.4'],
     qinglong_ratios: ['20', '30', '50'],
     show_timesteps: ['image'],
+    show_lr_schedule: ['image'],
     weighting_scheme: ['mode'],
     metadata_reso: ['640,384'],
     log_with: ['wandb'],

@@ -82,6 +82,7 @@ export async function toTrainConfig(
     preserveDistributionShape: flag('preserve_distribution_shape'),
     numTimestepBuckets: numberOrNull('num_timestep_buckets'),
     showTimesteps: textOrNull('show_timesteps') as TrainConfig['showTimesteps'],
+    showLrSchedule: textOrNull('show_lr_schedule') as TrainConfig['showLrSchedule'],
 
     seed: numberOrNull('seed'),
     maxTrainSteps: number('max_train_steps'),

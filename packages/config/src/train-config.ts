@@ -127,6 +127,8 @@ export interface TrainConfig {
   readonly numTimestepBuckets: number | null;
   /** Show the distribution and do not train. */
   readonly showTimesteps: 'image' | 'console' | null;
+  /** Show the learning rates and do not train. */
+  readonly showLrSchedule: 'image' | 'console' | null;
 
   /** Null: the trainer draws one. */
   readonly seed: number | null;

@@ -19,7 +19,7 @@ interface GoldenScript {
 
 /** Options that are ours, not the original's. */
 const ours = {
-  train: ['model_config', 'qinglong_preset', 'qinglong_ratios'],
+  train: ['model_config', 'show_lr_schedule', 'qinglong_preset', 'qinglong_ratios'],
   'cache latents': ['architecture'],
   'cache text': ['architecture', 'tokenizer'],
   'average loras': [],

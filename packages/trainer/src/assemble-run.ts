@@ -129,7 +129,10 @@ function assertRangeIsHit(options: TimestepSamplerOptions, seed: number): void {
 }
 
 /** A rate of 0 leaves a group out, but not the last one: then nothing changes. */
-function parameterGroups(adapter: Adapter, { learningRate, loraplusLrRatio }: TrainConfig): readonly LoraGroup[] {
+export function parameterGroups(
+  adapter: Adapter,
+  { learningRate, loraplusLrRatio }: TrainConfig,
+): readonly LoraGroup[] {
   const groups = loraGroups(adapter, learningRate, loraplusLrRatio);
   return groups.length > 0 ? groups : [{ name: 'unet', learningRate, parameters: loraParameters(adapter) }];
 }

@@ -9,6 +9,7 @@ import { samplerNames } from '@musubi/samplers';
 import { scheduleNames } from '@musubi/schedulers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { planLearningRates } from '../src/node.ts';
 import {
   type FinishedRun,
   type RunFolder,
@@ -126,6 +127,16 @@ describe.each(wanRuns.slice(0, 1))('options of runs like %s', (name) => {
       const options = '--lr_scheduler_type StepLR --lr_scheduler_args step_size=1 gamma=0.5 --learning_rate 1e-3';
       const { steps } = await run(options, 3);
       expect(steps.flatMap((s) => s.stepLearningRates)).toBeAllClose([1e-3, 5e-4, 2.5e-4], { rtol: 1e-12 });
+    });
+
+    test('are those of the plan, also where the length is given in epochs', async () => {
+      const options =
+        '--lr_scheduler cosine --lr_warmup_steps 0.2 --max_train_epochs 1 --network_args loraplus_lr_ratio=4';
+      const { steps, config } = await run(options);
+      const { schedule, totalSteps, baseRates } = await planLearningRates(config);
+      expect(totalSteps).toBe(steps.length);
+      const planned = steps.map((_, i) => baseRates.map((rate) => schedule(i, rate)));
+      expect(steps.map(({ stepLearningRates }) => stepLearningRates)).toEqual(planned);
     });
   });
 

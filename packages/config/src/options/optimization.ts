@@ -134,6 +134,15 @@ export const optimizationOptions: readonly OptionSpec[] = [
     support: works,
   },
   {
+    name: 'show_lr_schedule',
+    type: 'string',
+    default: null,
+    choices: ['image', 'console'],
+    group: 'schedule',
+    help: 'Show the learning rate of every step of the run, and stop: as text, or as a PNG file in output_dir. An addition to the options of musubi-tuner.',
+    support: works,
+  },
+  {
     name: 'timestep_sampling',
     type: 'string',
     default: 'sigma',

@@ -8,16 +8,15 @@ import { dequantizeStream, quantizeStream } from '../internal/stream.ts';
 import type { ReadBytes, WriteBytes } from '../internal/stream.ts';
 import type { Bytes, Measured, Reply, Task, WorkerStart } from './protocol.ts';
 
-/** Does tasks one after another, with reads and writes that block this thread: files to engine to file, without a copy. */
+/**
+ * Does tasks one after another, with reads and writes that block this thread: files to engine to file, without a copy. `end`
+ * closes the files and is answered too; the thread then waits to be terminated, since not every runtime has `port.close`.
+ */
 export function serve(port: MessagePort, start: WorkerStart): void {
   const files = openFiles(start);
   port.on('message', (task: Task | 'end') => {
-    if (task === 'end') {
-      files.close();
-      port.close();
-      return;
-    }
-    port.postMessage(answer(task, files));
+    if (task === 'end') files.close();
+    port.postMessage(task === 'end' ? { measured: null } : answer(task, files));
   });
 }
 

@@ -52,26 +52,24 @@ interface Thread {
 
 function startThread(script: URL, start: WorkerStart): Thread {
   const worker = new Worker(script, { workerData: start });
-  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const failed = new Promise<never>((_, reject) => {
     worker.once('error', reject);
     worker.once('exit', () => reject(gone()));
   });
   failed.catch(() => {}); // told to whoever waits for an answer
+  const send = (task: Task | 'end', buffers: ArrayBuffer[]): Promise<Reply> => {
+    const answered = new Promise<Reply>((resolve) => worker.once('message', resolve));
+    worker.postMessage(task, buffers);
+    return Promise.race([answered, failed]);
+  };
   return {
     async ask(task) {
-      const answered = new Promise<Reply>((resolve) => worker.once('message', resolve));
-      worker.postMessage(task, ownedBuffers(task));
-      const reply = await Promise.race([answered, failed]);
+      const reply = await send(task, ownedBuffers(task));
       if ('measured' in reply) return reply.measured;
       const { code, problem, remedy, ...facts } = reply.failed;
       throw new Fp8Error(code, problem, remedy, facts);
     },
-    end() {
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
-      worker.postMessage('end');
-      return ended;
-    },
+    end: () => send('end', []),
     terminate: () => worker.terminate(),
   };
 }
