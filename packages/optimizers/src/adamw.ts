@@ -26,8 +26,7 @@ export const adamDefaults = { ...adamwDefaults, weight_decay: 0 };
  *     m ← m + (1 − β₁)(g − m),   v ← β₂·v + (1 − β₂)·g²
  *     p ← p − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + eps)
  *
- * One pass over the arrays. What is stored is rounded to float32; between, arithmetic is double, which JavaScript does in
- * half the time of rounding every operation.
+ * One pass over the arrays. Every operation is rounded to float32, as in PyTorch; with `amsgrad` only what is stored.
  */
 export function adamRule(className: string, options: AdamOptions): Rule {
   const slots = [{ name: 'exp_avg' }, { name: 'exp_avg_sq' }];
@@ -85,8 +84,8 @@ function adamFactors(options: AdamOptions, learningRate: number, step: number): 
     secondCorrection,
     eps: f32(eps),
     // Numerator and denominator times √(1 − β₂ᵗ): one division a parameter less.
-    scale: stepSize * secondCorrection,
-    smallest: f32(eps) * secondCorrection,
+    scale: f32(stepSize * secondCorrection),
+    smallest: f32(f32(eps) * secondCorrection),
   };
 }
 

@@ -16,8 +16,8 @@ const factors: fc.Arbitrary<AdamFactors> = fc.record({
   firstShare: fc.float({ min: 0, max: 1, noNaN: true }),
   secondKeep: fc.float({ min: 0, max: 1, noNaN: true }),
   secondShare: fc.float({ min: 0, max: 1, noNaN: true }),
-  scale: fc.double({ noNaN: true }),
-  smallest: fc.double({ min: 0, noNaN: true }),
+  scale: float,
+  smallest: fc.float({ min: 0, noNaN: true }),
 });
 /** Factors of a usual step, whose results are neither infinite nor zero. */
 const usual: AdamFactors = {
@@ -26,8 +26,8 @@ const usual: AdamFactors = {
   firstShare: Math.fround(0.1),
   secondKeep: Math.fround(0.999),
   secondShare: Math.fround(0.001),
-  scale: -1e-4,
-  smallest: 1e-9,
+  scale: Math.fround(-1e-4),
+  smallest: Math.fround(1e-9),
 };
 
 type Arrays = readonly [p: Float32Array, gradient: Float32Array, m: Float32Array, v: Float32Array];

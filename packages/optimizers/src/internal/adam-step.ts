@@ -1,7 +1,9 @@
 import { loadKernels } from './kernels.ts';
 import type { Kernels } from './kernels.ts';
 
-/** Numbers of one step, float32 but for the last two. */
+const f32 = Math.fround;
+
+/** Numbers of one step, float32. */
 export interface AdamFactors {
   /** 1 − lr·wd, or 1 */
   readonly keep: number;
@@ -54,6 +56,7 @@ export function adamStepFast(
   }
 }
 
+/** Rounds every operation to float32, which costs time here and saves it in WebAssembly. */
 export function adamStepPlain(
   p: Float32Array,
   gradient: Float32Array,
@@ -63,11 +66,11 @@ export function adamStepPlain(
 ): void {
   const { keep, decay, firstShare, secondKeep, secondShare, scale, smallest } = factors;
   for (let i = 0; i < p.length; i++) {
-    const g = gradient[i]! + decay * p[i]!;
-    const first = Math.fround(m[i]! + firstShare * (g - m[i]!));
-    const second = Math.fround(v[i]! * secondKeep + secondShare * g * g);
+    const g = f32(gradient[i]! + f32(decay * p[i]!));
+    const first = f32(m[i]! + f32(firstShare * f32(g - m[i]!)));
+    const second = f32(f32(v[i]! * secondKeep) + f32(f32(secondShare * g) * g));
     m[i] = first;
     v[i] = second;
-    p[i] = p[i]! * keep + (scale * first) / (Math.sqrt(second) + smallest);
+    p[i] = f32(p[i]! * keep) + f32(f32(scale * first) / f32(f32(Math.sqrt(second)) + smallest));
   }
 }
