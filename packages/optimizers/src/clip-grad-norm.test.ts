@@ -36,3 +36,11 @@ test.each([Number.NaN, Infinity])('changes nothing when a gradient is %f', (valu
   expect(clipGradNorm(gradients, 1)).toBe(value);
   expect(gradients).toEqual(toMap([[1, value], [2]]));
 });
+
+test.each([Number.NaN, -1])('refuses the limit %d and changes nothing', (limit) => {
+  const gradients = toMap([[3, 4]]);
+  expect(() => clipGradNorm(gradients, limit)).toThrow(
+    expect.objectContaining({ code: 'OPTIMIZER_ARGUMENT', option: 'max_grad_norm', remedy: expect.any(String) }),
+  );
+  expect(gradients).toEqual(toMap([[3, 4]]));
+});

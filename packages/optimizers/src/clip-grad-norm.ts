@@ -1,3 +1,5 @@
+import { OptimizerError } from './errors.ts';
+
 /**
  * Limits the norm of all gradients together, in place (Pascanu et al. 2012, arXiv 1211.5063, algorithm 1).
  *
@@ -7,8 +9,10 @@
  * @param maxNorm limit; 0 measures only
  * @returns n before clipping, rounded to float32. When it is not finite, nothing is changed: the caller decides what a
  *   step without a direction means.
+ * @throws {OptimizerError} `OPTIMIZER_ARGUMENT` for a limit that is no number of at least 0
  */
 export function clipGradNorm(gradients: ReadonlyMap<string, Float32Array>, maxNorm: number): number {
+  assertLimit(maxNorm);
   let squares = 0;
   for (const gradient of gradients.values()) squares += norm(gradient) ** 2;
   const total = Math.fround(Math.sqrt(squares));
@@ -28,4 +32,13 @@ function norm(values: Float32Array): number {
 
 function scale(values: Float32Array, factor: number): void {
   for (let i = 0; i < values.length; i++) values[i]! *= factor;
+}
+
+function assertLimit(maxNorm: number): void {
+  if (maxNorm >= 0) return;
+  const remedy = 'Use a number above 0, e.g. 1, or 0 for no limit.';
+  throw new OptimizerError('OPTIMIZER_ARGUMENT', `max_grad_norm = ${maxNorm} is no limit of a norm.`, remedy, {
+    option: 'max_grad_norm',
+    value: maxNorm,
+  });
 }

@@ -201,6 +201,12 @@ describe('parameters and steps', () => {
     ['an empty group', [{ name: 'unet', learningRate: 1, parameters: [] }]],
     ['two of a name', [...groupsOf(), ...groupsOf()]],
     ['a wrong shape', groupsOf(new Float32Array(5))],
+    ['NaN', groupsOf(Float32Array.of(0, 0, NaN, 0, 0, 0))],
+    ['infinity', groupsOf(Float32Array.of(0, 0, -Infinity, 0, 0, 0))],
+    [
+      'an empty tensor',
+      [{ name: 'unet', learningRate: 1, parameters: [{ name: 'w', data: new Float32Array(0), shape: [0, 3] }] }],
+    ],
   ])('refuses %s', (_, groups) => {
     expect(() => createOptimizer('AdamW', groups)).toThrow(expect.objectContaining({ code: 'BAD_PARAMETERS' }));
   });

@@ -125,6 +125,12 @@ describe('a batch', () => {
     );
   });
 
+  test.each([NaN, -0.1, 2])('refuses the pooled number %d', (u) => {
+    expect(() => draw({ timestepSampling: 'uniform' }, 2, [0.5, u])).toThrow(
+      expect.objectContaining({ code: 'POOL_NUMBER', option: 'pooled', remedy: expect.any(String) }),
+    );
+  });
+
   test('a range that the sampler never reaches ends in an error, not in an endless loop', () => {
     const options = { timestepSampling: 'logsnr', logitMean: 20, minTimestep: 900, preserveDistributionShape: true };
     expect(() => draw(options, 1)).toThrowErrorMatchingInlineSnapshot(

@@ -49,7 +49,7 @@ const MAX_ROUNDS = 1000;
  * enough timesteps fall inside, and `pooled` is not used.
  *
  * @throws {SamplerError} `UNKNOWN_SAMPLER`, `UNKNOWN_WEIGHTING`, `SAMPLER_OPTION`; the returned function `BATCH_SHAPE`,
- *   `POOL_SIZE` and `RANGE_NEVER_HIT`
+ *   `POOL_SIZE`, `POOL_NUMBER` and `RANGE_NEVER_HIT`
  */
 export function createTimestepSampler(options: TimestepSamplerOptions, hooks: SamplerHooks = {}): TimestepSampler {
   const settings = resolveSettings(options);
@@ -143,12 +143,15 @@ function latentSize(shape: readonly number[]): LatentSize {
 function assertBatch(batch: TimestepBatch): void {
   assertCount(batch);
   const { count, pooled } = batch;
-  if (!pooled || pooled.length >= count) return;
-  const problem = `The pool gives ${pooled.length} numbers for ${count} items.`;
-  throw new SamplerError('POOL_SIZE', problem, 'Pass one number in [0, 1) for each item.', {
-    option: 'pooled',
-    value: pooled,
-  });
+  if (!pooled) return;
+  const remedy = 'Pass one number in [0, 1) for each item.';
+  const facts = { option: 'pooled', value: pooled };
+  if (pooled.length < count) {
+    throw new SamplerError('POOL_SIZE', `The pool gives ${pooled.length} numbers for ${count} items.`, remedy, facts);
+  }
+  // The end itself can come from rounding.
+  const wrong = Array.from(pooled).find((u) => !(u >= 0 && u <= 1));
+  if (wrong !== undefined) throw new SamplerError('POOL_NUMBER', `The pool holds ${wrong}.`, remedy, facts);
 }
 
 function assertCount({ count }: TimestepBatch): void {

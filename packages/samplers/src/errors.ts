@@ -5,6 +5,7 @@ export type SamplerErrorCode =
   | 'SAMPLER_OPTION'
   | 'BATCH_SHAPE'
   | 'POOL_SIZE'
+  | 'POOL_NUMBER'
   | 'POOL_STATE'
   | 'RANGE_NEVER_HIT';
 

@@ -16,6 +16,12 @@ describe('epochTimesteps', () => {
   });
 });
 
+test.each([2.5, -1, NaN, 2 ** 24 + 1])('%d slices are refused', (count) => {
+  const refused = expect.objectContaining({ code: 'SAMPLER_OPTION', option: 'num_timestep_buckets' });
+  expect(() => epochTimesteps(10, 2, count, new PythonRandom(3))).toThrow(refused);
+  expect(() => createBucketedUniform(count, new PythonRandom(3))).toThrow(refused);
+});
+
 test('createBucketedUniform takes one number from each slice in every round', () => {
   const next = createBucketedUniform(6, new PythonRandom(3));
   for (let round = 0; round < 5; round++) {

@@ -14,6 +14,7 @@ export interface PoolSource {
  * @param batches number of batches of the epoch; short ones count in full
  * @param numBuckets N; below 2 there is no pool
  * @returns one list of `batchSize` numbers a batch, in the order of the shuffled batches, or null
+ * @throws {SamplerError} `SAMPLER_OPTION` for slices that are no whole number from 0 to 2²⁴
  */
 export function epochTimesteps(
   batches: number,
@@ -21,6 +22,7 @@ export function epochTimesteps(
   numBuckets: number | null,
   source: PoolSource,
 ): number[][] | null {
+  assertBuckets(numBuckets);
   if (numBuckets === null || numBuckets < 2) return null;
   const needed = batches * batchSize;
   const perBucket = Math.ceil(needed / numBuckets);
@@ -49,8 +51,10 @@ export interface BucketedUniform {
  * Stratified uniform numbers on demand: the N slices of [0, 1) in random order, one number from each, then again.
  *
  * @param numBuckets N; below 2 or null gives plain uniform numbers
+ * @throws {SamplerError} `SAMPLER_OPTION` for slices that are no whole number from 0 to 2²⁴
  */
 export function createBucketedUniform(numBuckets: number | null, source: PoolSource): BucketedUniform {
+  assertBuckets(numBuckets);
   const count = numBuckets === null || numBuckets < 2 ? 0 : numBuckets;
   const size = 1 / count;
   let slices: number[] = [];
@@ -69,6 +73,16 @@ export function createBucketedUniform(numBuckets: number | null, source: PoolSou
       assertSlices(state, count);
       slices = [...state];
     },
+  });
+}
+
+/** Beyond 2²⁴ slices float32 could not tell their numbers apart. */
+function assertBuckets(count: number | null): void {
+  if (count === null || (Number.isInteger(count) && count >= 0 && count <= 2 ** 24)) return;
+  const problem = `num_timestep_buckets = ${count} is no number of slices.`;
+  throw new SamplerError('SAMPLER_OPTION', problem, 'Use a whole number from 2 to 16777216, or leave it out.', {
+    option: 'num_timestep_buckets',
+    value: count,
   });
 }
 

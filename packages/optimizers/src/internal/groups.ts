@@ -1,7 +1,7 @@
 import { OptimizerError } from '../errors.ts';
 import type { ParameterGroup } from '../optimizer.ts';
 
-/** @throws {OptimizerError} `BAD_PARAMETERS` for no parameter at all, two of a name, or a shape that does not fit */
+/** @throws {OptimizerError} `BAD_PARAMETERS` for no parameter at all, two of a name, a shape that does not fit, values that are no numbers */
 export function assertGroups(groups: readonly ParameterGroup[]): void {
   const names = new Set<string>();
   for (const { name, data, shape } of groups.flatMap(({ parameters }) => parameters)) {
@@ -10,10 +10,14 @@ export function assertGroups(groups: readonly ParameterGroup[]): void {
       ? `There are two parameters named "${name}".`
       : size !== data.length
         ? `The parameter "${name}" of shape [${shape.join(', ')}] has ${data.length} values instead of ${size}.`
-        : null;
+        : size === 0
+          ? `The parameter "${name}" of shape [${shape.join(', ')}] is empty.`
+          : data.every(Number.isFinite)
+            ? null
+            : `The parameter "${name}" holds NaN or infinity.`;
     names.add(name);
     if (problem === null) continue;
-    throw new OptimizerError('BAD_PARAMETERS', problem, 'Pass every parameter once, with its own shape.', {
+    throw new OptimizerError('BAD_PARAMETERS', problem, 'Pass every parameter once, finite and with its own shape.', {
       option: name,
       value: shape,
     });
