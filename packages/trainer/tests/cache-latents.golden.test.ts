@@ -148,6 +148,14 @@ describe.each(pictures)('the recorded %s', (name, recorded) => {
   });
 });
 
+/** A dataset of the pictures in one of the folders `images` and `controls`. */
+const writeDataset = (images: string, cache: string, more = '') =>
+  at.write(
+    `${cache}.toml`,
+    `[general]\nresolution = [32, 32]\ncaption_extension = ".txt"\nenable_bucket = true\nbatch_size = 2\n
+[[datasets]]\nimage_directory = "${images}"\ncache_directory = "${cache}"\n${more}`,
+  );
+
 describe.runIf(pictures.length > 0)('pictures of two buckets with control pictures', () => {
   const names = ['a', 'b', 'c', 'd', 'e'];
   const sizes: readonly (readonly [number, number])[] = [
@@ -158,14 +166,6 @@ describe.runIf(pictures.length > 0)('pictures of two buckets with control pictur
     [80, 20],
   ];
   const options = `--vae ${checkpoint} --vae_dtype float32`;
-
-  /** A dataset of the pictures in one of the folders `images` and `controls`. */
-  const dataset = (images: string, cache: string, more = '') =>
-    at.write(
-      `${cache}.toml`,
-      `[general]\nresolution = [32, 32]\ncaption_extension = ".txt"\nenable_bucket = true\nbatch_size = 2\n
-[[datasets]]\nimage_directory = "${images}"\ncache_directory = "${cache}"\n${more}`,
-    );
 
   async function writePictures(folderName: string, shade: number): Promise<void> {
     for (const [i, name] of names.entries()) {
@@ -194,9 +194,9 @@ describe.runIf(pictures.length > 0)('pictures of two buckets with control pictur
   test('have the latents that each picture has alone, beside those of its control picture', async () => {
     await writePictures('images', 5);
     await writePictures('controls', 77);
-    await dataset('images', 'both', 'control_directory = "controls"\n');
-    await dataset('images', 'targets');
-    await dataset('controls', 'alone');
+    await writeDataset('images', 'both', 'control_directory = "controls"\n');
+    await writeDataset('images', 'targets');
+    await writeDataset('controls', 'alone');
     expect(await at.run('latents', `--dataset_config both.toml ${options}`)).toMatchObject({
       written: 5,
       failures: [],
@@ -219,7 +219,7 @@ describe.runIf(pictures.length > 0)('pictures of two buckets with control pictur
   test('are encoded again after a stop when their control picture was replaced, whatever its time', async () => {
     await writePictures('images', 5);
     await writePictures('controls', 77);
-    await dataset('images', 'both', 'control_directory = "controls"\n');
+    await writeDataset('images', 'both', 'control_directory = "controls"\n');
     const run = (hooks = {}) => at.run('latents', `--dataset_config both.toml ${options}`, hooks);
     const controller = new AbortController();
     const stopped = await run({
