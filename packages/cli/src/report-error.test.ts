@@ -26,6 +26,8 @@ test.each([
   ['ConfigError', 'UNKNOWN_OPTION', 2],
   ['SamplerError', 'UNKNOWN_SAMPLER', 2],
   ['DatasetError', 'CONFIG_INVALID', 2],
+  ['DatasetError', 'CAPTION_EXTENSION_MISSING', 2],
+  ['DatasetError', 'CAPTION_MISSING', 1],
   ['DatasetError', 'CACHE_UNREADABLE', 1],
   ['SafetensorsError', 'TRUNCATED', 1],
 ])('%s %s exits with %i', (name, code, exitCode) => {

@@ -108,6 +108,8 @@ const configurationErrors: Readonly<Record<string, 'all' | readonly string[]>> =
     'DUPLICATE_CACHE_DIRECTORY',
     'CACHE_DIRECTORY_MISSING',
     'OPTION_OUT_OF_RANGE',
+    'CAPTION_EXTENSION_MISSING',
+    'VIDEO_CACHING_UNSUPPORTED',
   ],
 };
 

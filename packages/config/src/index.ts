@@ -20,6 +20,8 @@ export { readOptions } from './read-options.ts';
 export type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
 export { resolveCommand, resolveOptions } from './resolve-options.ts';
 export type { ResolvedCommand, ResolvedOptions, ResolveRequest } from './resolve-options.ts';
+export { locateKeys } from './toml-lines.ts';
+export type { KeyLine } from './toml-lines.ts';
 export { countSteps } from './train-config.ts';
 export type {
   LoggedOptions,

@@ -44,9 +44,19 @@ test('finds keys behind everything that takes several lines', () => {
 });
 
 test('takes a dotted key at top level for a key of that section', () => {
-  expect(locateKeys('a.b = 1')).toEqual([{ section: 'a', key: 'b', line: 1, written: '1' }]);
+  expect(locateKeys('a.b = 1')).toEqual([{ section: 'a', index: 0, key: 'b', line: 1, written: '1' }]);
 });
 
 test.each(['', '=', '[', '"', "'''", 'a = "\\', '\uFEFFa = 1'])('ends on %j', (toml) => {
   expect(locateKeys(toml).length).toBeLessThan(2);
+});
+
+test('counts the tables of a list', () => {
+  const toml = '[general]\na = 1\n[[datasets]]\na = 2\n[[datasets]] # second\n\na = 3\n[[datasets.b]]\nc = 4';
+  expect(locateKeys(toml).map(({ section, index, key, line }) => [section, index, key, line])).toEqual([
+    ['general', 0, 'a', 2],
+    ['datasets', 0, 'a', 4],
+    ['datasets', 1, 'a', 7],
+    ['datasets.b', 0, 'c', 9],
+  ]);
 });

@@ -2,6 +2,8 @@
 export interface KeyLine {
   /** The header above it as its path, `''` at top level. */
   readonly section: string;
+  /** How many headers of the same path are further up: which `[[table]]` of a list it is. */
+  readonly index: number;
   /** First part of the key. */
   readonly key: string;
   /** From 1. */
@@ -16,6 +18,7 @@ export interface KeyLine {
  */
 export function locateKeys(toml: string): KeyLine[] {
   const keys: KeyLine[] = [];
+  const headers = new Map<string, number>();
   let section = '';
   let line = 1;
   let position = 0;
@@ -33,6 +36,7 @@ export function locateKeys(toml: string): KeyLine[] {
     } else if (char === '[') {
       const header = toml.slice(position).match(/^\[\[?([^\]\n]*)\]/)?.[1] ?? '';
       section = readPath(header).join('.');
+      headers.set(section, (headers.get(section) ?? -1) + 1);
       skipLine();
     } else if (char === ' ' || char === '\t' || char === '\r' || char === '\uFEFF') {
       position++;
@@ -46,8 +50,8 @@ export function locateKeys(toml: string): KeyLine[] {
         .trim();
       const place = { line, written: value.includes('\n') ? '' : value };
       // `section.key = value` at top level is flattened like a key below `[section]`.
-      if (section === '' && rest.length > 0) keys.push({ section: key, key: rest[0] ?? '', ...place });
-      else keys.push({ section, key, ...place });
+      if (section === '' && rest.length > 0) keys.push({ section: key, index: 0, key: rest[0] ?? '', ...place });
+      else keys.push({ section, index: headers.get(section) ?? 0, key, ...place });
       line += toml.slice(position, end).split('\n').length - 1;
       position = end;
     }

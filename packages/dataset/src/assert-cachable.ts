@@ -8,7 +8,8 @@ const largestBatch = 65536;
 /**
  * Checks what the configuration's own checks leave to the caching commands.
  *
- * @throws {DatasetError} `VIDEO_CACHING_UNSUPPORTED`, `OPTION_OUT_OF_RANGE`, `CAPTION_MISSING`, `JSONL_SYNTAX`
+ * @throws {DatasetError} `VIDEO_CACHING_UNSUPPORTED`, `OPTION_OUT_OF_RANGE`, `CAPTION_EXTENSION_MISSING`,
+ *   `CAPTION_MISSING`, `JSONL_SYNTAX`
  */
 export function assertCachable(config: DatasetConfig, source: DatasetSource, index: number): ImageDatasetConfig {
   const where = `datasets[${index}]`;
@@ -30,7 +31,7 @@ export function assertCachable(config: DatasetConfig, source: DatasetSource, ind
   else if (config.captionExtension === null) {
     const what = `${where}: the images in "${config.imageDirectory}" have no captions, because caption_extension is not given.`;
     const remedy = 'Write caption_extension = ".txt" and a text file NAME.txt beside each image.';
-    throw new DatasetError('CAPTION_MISSING', what, remedy, { option: 'caption_extension' });
+    throw new DatasetError('CAPTION_EXTENSION_MISSING', what, remedy, { option: 'caption_extension' });
   }
   return config;
 }

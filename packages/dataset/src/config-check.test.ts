@@ -2,11 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { checkDatasetConfig } from './config-check.ts';
-import { parseDatasetConfig } from './config-text.ts';
+import { lineFinder, parseDatasetConfig } from './config-text.ts';
 import { type DatasetError, type DatasetWarning } from './errors.ts';
 import { datasetOptions, renamedOptions } from './option-table.ts';
 
-const check = (toml: string) => checkDatasetConfig(parseDatasetConfig(toml, 'data.toml'), 'data.toml');
+const check = (toml: string) =>
+  checkDatasetConfig(parseDatasetConfig(toml, 'data.toml'), 'data.toml', undefined, lineFinder(toml, 'data.toml'));
 
 function messageOf(toml: string): string {
   try {
@@ -39,19 +40,28 @@ source_fps = 30
     expect(messageOf(text)).toMatchInlineSnapshot(
       `
       "data.toml:
-        batch_size is not an option here. Write it below [general] or [[datasets]].
-        general.resolutoin is not an option here. Did you mean "resolution"?
-        general.cache_directory is not an option here. Write it below each [[datasets]] it is meant for.
-        datasets[0].num_repeat is not an option here. Did you mean "num_repeats"?
-        datasets[0].shuffle is not an option here. Known: resolution, caption_extension, batch_size, num_repeats, enable_bucket, bucket_no_upscale, cache_directory, image_directory, image_jsonl_file, control_directory, multiple_target, no_resize_control, control_resolution, fp_latent_window_size, fp_1f_clean_indices, fp_1f_target_index, fp_1f_no_post.
-        datasets[0].batch_size is 2.0; it has to be a whole number, without a point, below 2^52.
-        datasets[0].target_frames is not an option here. It is an option of video datasets.
-        datasets[1].image_directory is not an option here. A dataset has either images or videos: make two of it.
-        datasets[1].target_frames[1] is "25"; it has to be a whole number, without a point, below 2^52.
-        datasets[1].source_fps is 30; it has to be a number with a point, e.g. 30.0.
+        line 2: batch_size is not an option here. Write it below [general] or [[datasets]].
+        line 4: general.resolutoin is not an option here. Did you mean "resolution"?
+        line 5: general.cache_directory is not an option here. Write it below each [[datasets]] it is meant for.
+        line 8: datasets[0].num_repeat is not an option here. Did you mean "num_repeats"?
+        line 9: datasets[0].shuffle is not an option here. Known: resolution, caption_extension, batch_size, num_repeats, enable_bucket, bucket_no_upscale, cache_directory, image_directory, image_jsonl_file, control_directory, multiple_target, no_resize_control, control_resolution, fp_latent_window_size, fp_1f_clean_indices, fp_1f_target_index, fp_1f_no_post.
+        line 10: datasets[0].batch_size is 2.0; it has to be a whole number, without a point, below 2^52.
+        line 11: datasets[0].target_frames is not an option here. It is an option of video datasets.
+        line 14: datasets[1].image_directory is not an option here. A dataset has either images or videos: make two of it.
+        line 15: datasets[1].target_frames[1] is "25"; it has to be a whole number, without a point, below 2^52.
+        line 16: datasets[1].source_fps is 30; it has to be a number with a point, e.g. 30.0.
       Correct the file."
     `,
     );
+  });
+
+  test('names the line of a single issue in the file', () => {
+    expect(messageOf('[[datasets]]\nimage_directory = "a"\n[[datasets]]\nnum_repeat = 2')).toBe(
+      'data.toml, line 4: datasets[1].num_repeat is not an option here. Did you mean "num_repeats"? Correct the file.',
+    );
+    expect(messageOf('[general]\n\nbatch_size = 2.5')).toMatch(/^data\.toml, line 3: general\.batch_size is 2\.5;/);
+    expect(messageOf('datasets = [{ shuffle = true }]')).toMatch(/^data\.toml: datasets\[0\]\.shuffle/);
+    expect(lineFinder('{"general":\n{"x": 1}}', 'data.json')(['general', 'x'])).toBe(undefined);
   });
 
   test('knows the only option that begins with what was written', () => {

@@ -18,9 +18,15 @@ export interface CheckedConfig {
  *
  * A table with a video source is checked against the video options, every other table against the image options.
  *
+ * @param lineOf the line of the file that an issue is about, for messages
  * @throws {DatasetError} `CONFIG_INVALID` with all `issues`
  */
-export function checkDatasetConfig(parsed: unknown, file = 'dataset configuration', warn?: Warn): CheckedConfig {
+export function checkDatasetConfig(
+  parsed: unknown,
+  file = 'dataset configuration',
+  warn?: Warn,
+  lineOf: (path: ConfigIssue['path']) => number | undefined = () => undefined,
+): CheckedConfig {
   const issues: ConfigIssue[] = [];
   let general: OptionTable = {};
   let datasets: CheckedConfig['datasets'] = [];
@@ -34,9 +40,11 @@ export function checkDatasetConfig(parsed: unknown, file = 'dataset configuratio
     }
   }
   if (issues.length === 0) return { general, datasets };
-  const [only] = issues;
-  const list = issues.map(({ message }) => `  ${message}\n`).join('');
-  const what = issues.length === 1 ? `${file}: ${only?.message}` : `${file}:\n${list}`;
+  const told = issues.map(({ path, message }) => ({ line: lineOf(path), message }));
+  const [only] = told;
+  const list = told.map(({ line, message }) => `  ${line === undefined ? '' : `line ${line}: `}${message}\n`).join('');
+  const place = only?.line === undefined ? file : `${file}, line ${only.line}`;
+  const what = issues.length === 1 ? `${place}: ${only?.message}` : `${file}:\n${list}`;
   throw new DatasetError('CONFIG_INVALID', what, 'Correct the file.', { file, issues });
 }
 

@@ -1,6 +1,8 @@
 import { parse, TomlError } from 'smol-toml';
 
-import { DatasetError } from './errors.ts';
+import { locateKeys } from '@musubi/config';
+
+import { type ConfigIssue, DatasetError } from './errors.ts';
 
 /**
  * Reads the text of a dataset configuration into plain objects: integers become `bigint`, floats `number`, so that
@@ -30,6 +32,22 @@ function parseToml(text: string, file: string): unknown {
     const remedy = 'Correct the line; text needs quotes, e.g. image_directory = "images".';
     throw new DatasetError('TOML_SYNTAX', `${file}${where}: ${firstLine(cause)}.`, remedy, { file, cause });
   }
+}
+
+/**
+ * The line of a TOML configuration that an issue is about, where it can be told: an option's own, not that of a value of several
+ * lines.
+ */
+export function lineFinder(text: string, file: string): (path: ConfigIssue['path']) => number | undefined {
+  if (!file.toLowerCase().endsWith('.toml')) return () => undefined;
+  const lines = new Map(
+    locateKeys(text).map(({ section, index, key, line }) => [JSON.stringify([section, index, key]), line]),
+  );
+  return ([first, second, third]) => {
+    const place =
+      typeof second === 'number' ? [first, second, third] : second === undefined ? ['', 0, first] : [first, 0, second];
+    return lines.get(JSON.stringify(place));
+  };
 }
 
 /** JSON has one number type, Python's reader two: integer literals are those without point and exponent. */

@@ -1,12 +1,14 @@
 import { type DatasetArchitecture, datasetArchitecture } from './architectures.ts';
 import { checkDatasetConfig, type OptionTable } from './config-check.ts';
 import type { CommonConfig, DatasetConfig, ImageDatasetConfig, Size, VideoDatasetConfig } from './dataset-types.ts';
-import { DatasetError, type Warn } from './errors.ts';
+import { type ConfigIssue, DatasetError, type Warn } from './errors.ts';
 import { type OptionValue, optionsOf } from './option-table.ts';
 
 export interface ReadDatasetConfigOptions {
   /** Name of the file, for messages. */
   readonly file?: string;
+  /** The line of the file that an issue is about, for messages; see `lineFinder`. */
+  readonly lineOf?: (path: ConfigIssue['path']) => number | undefined;
   /** Command line options of the same names: used where the file gives nothing. */
   readonly commandLine?: Readonly<Record<string, OptionValue>>;
   readonly warn?: Warn;
@@ -26,7 +28,7 @@ export interface DatasetTable {
  * @throws {DatasetError} `CONFIG_INVALID`
  */
 export function inheritDatasetOptions(parsed: unknown, options: ReadDatasetConfigOptions = {}): DatasetTable[] {
-  const { general, datasets } = checkDatasetConfig(parsed, options.file, options.warn);
+  const { general, datasets } = checkDatasetConfig(parsed, options.file, options.warn, options.lineOf);
   return datasets.map(({ options: own }) => {
     const kind = 'image_directory' in own || 'image_jsonl_file' in own ? 'image' : 'video';
     const names = [...optionsOf(kind).values()];

@@ -25,9 +25,10 @@ export async function reportEmptyDatasets(datasets: readonly Dataset[], files: S
   if (reports.size === datasets.length) {
     const what = `There are no images to cache. Looked in ${[...reports.values()].join('; ')}.`;
     const folders = datasets.map(({ config }) => config.imageDirectory ?? config.imageJsonlFile ?? '');
-    throw new DatasetError('NO_IMAGES', what, 'Correct image_directory or image_jsonl_file, or add images.', {
-      folders,
-    });
+    const remedy = datasets.some(({ source }) => source.uncaptioned)
+      ? 'Write the captions, or correct caption_extension.'
+      : 'Correct image_directory or image_jsonl_file, or add images.';
+    throw new DatasetError('NO_IMAGES', what, remedy, { folders });
   }
   for (const [index, text] of reports) {
     const message = `datasets[${index}] has no images. Looked in ${text}. Correct or remove it.`;

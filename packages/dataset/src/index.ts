@@ -1,4 +1,4 @@
-export { parseDatasetConfig } from './config-text.ts';
+export { lineFinder, parseDatasetConfig } from './config-text.ts';
 export { checkDatasetConfig } from './config-check.ts';
 export type { CheckedConfig, OptionTable } from './config-check.ts';
 export { inheritDatasetOptions, readDatasetConfig } from './dataset-config.ts';

@@ -382,7 +382,9 @@ describe('nothing to cache', () => {
     for (const file of files) await (file.endsWith('/') ? mkdir(join(folder, file)) : text(file, ''));
     const error = await failure(open());
     expect(error).toMatchObject({ code: 'NO_IMAGES', folders: ['i'] });
-    const remedy = 'Correct image_directory or image_jsonl_file, or add images.';
+    const remedy = looked.includes('caption')
+      ? 'Write the captions, or correct caption_extension.'
+      : 'Correct image_directory or image_jsonl_file, or add images.';
     expect(error.message).toBe(`There are no images to cache. Looked in ${looked}. ${remedy}`);
   });
 
@@ -411,7 +413,7 @@ describe('configurations that cannot be cached', () => {
     [
       'without caption_extension',
       '[[datasets]]\nimage_directory = "i"',
-      'CAPTION_MISSING',
+      'CAPTION_EXTENSION_MISSING',
       'datasets[0]: the images in "i" have no captions, because caption_extension is not given. ' +
         'Write caption_extension = ".txt" and a text file NAME.txt beside each image.',
     ],

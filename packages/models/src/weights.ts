@@ -12,6 +12,12 @@ import { nearest } from './nearest.ts';
 export interface CheckpointModel<Config> extends Pick<Architecture<Config>, 'longName' | 'inferConfig' | 'parameters'> {
   /** The model's name of a tensor by its key in a file. Default: without `model.diffusion_model.` at the beginning. */
   nameOf?(key: string): string;
+  /**
+   * Says so of files of other models that people have beside it, by the keys as they are in the file.
+   *
+   * @throws {ModelError} `UNSUPPORTED_MODEL`
+   */
+  refuseOthers?(keys: ReadonlySet<string>): void;
 }
 
 /** A checkpoint whose tensors are known to be exactly those of a model. */
@@ -37,13 +43,15 @@ const withoutPrefix = (key: string): string => (key.startsWith(prefix) ? key.sli
  * are those of the model, no more and no less.
  *
  * @param store of the checkpoint; only names, shapes and places are read
- * @throws {ModelError} `KEY_MISMATCH` with the list, `DUPLICATE_KEY`, `UNSUPPORTED_DTYPE`, and what `inferConfig` throws
+ * @throws {ModelError} `KEY_MISMATCH` with the list, `DUPLICATE_KEY`, `UNSUPPORTED_DTYPE`, and what `refuseOthers` and
+ *   `inferConfig` throw
  */
 export function resolveWeights<Config>(
   store: Pick<TensorStore, 'tensors' | 'metadata'>,
   model: CheckpointModel<Config>,
   hints: ConfigHints = {},
 ): ResolvedWeights<Config> {
+  model.refuseOthers?.(new Set(store.tensors.keys()));
   const found = rename(store.tensors, model.nameOf ?? withoutPrefix);
   checkDtypes(found);
   const config = model.inferConfig(found, { metadata: store.metadata, ...hints });

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { openSafetensorsFile } from '@musubi/safetensors/node';
@@ -145,5 +145,90 @@ describe.each(pictures)('the recorded %s', (name, recorded) => {
     const run = at.run('latents', '--dataset_config dataset.toml --vae vae.safetensors');
     await expect(run).rejects.toMatchObject({ code: 'FILE_UNUSABLE', message: /^vae = "vae\.safetensors": / });
     await expect(stat('cache')).rejects.toThrow('ENOENT');
+  });
+});
+
+/** A dataset of the pictures in one of the folders `images` and `controls`. */
+const writeDataset = (images: string, cache: string, more = '') =>
+  at.write(
+    `${cache}.toml`,
+    `[general]\nresolution = [32, 32]\ncaption_extension = ".txt"\nenable_bucket = true\nbatch_size = 2\n
+[[datasets]]\nimage_directory = "${images}"\ncache_directory = "${cache}"\n${more}`,
+  );
+
+describe.runIf(pictures.length > 0)('pictures of two buckets with control pictures', () => {
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  const sizes: readonly (readonly [number, number])[] = [
+    [32, 32],
+    [64, 16],
+    [40, 40],
+    [32, 32],
+    [80, 20],
+  ];
+  const options = `--vae ${checkpoint} --vae_dtype float32`;
+
+  async function writePictures(folderName: string, shade: number): Promise<void> {
+    for (const [i, name] of names.entries()) {
+      const [width, height] = sizes[i] ?? [0, 0];
+      const pixels = Uint8Array.from({ length: 3 * width * height }, (_, k) => (k * k * (i + 3) + shade * k) % 256);
+      await at.writePicture(`${folderName}/${name}.png`, pixels, width, height);
+      await at.write(`${folderName}/${name}.txt`, name);
+    }
+  }
+
+  /** Name, shape and values of each tensor in the caches of a folder. */
+  async function tensorsIn(cache: string) {
+    const all: Record<string, { shape: readonly number[]; values: Float32Array }> = {};
+    for (const [i, name] of names.entries()) {
+      const [width, height] = (sizes[i] ?? []).map((side) => String(side).padStart(4, '0'));
+      await readStore(join(cache, `${name}_${width}x${height}_wan.safetensors`), async (store) => {
+        expect(store.metadata).toMatchObject({ architecture: 'wan', width: String(sizes[i]?.[0]) });
+        for (const [key, { shape }] of store.tensors) {
+          all[`${name} ${key}`] = { shape, values: await store.readFloat32(key) };
+        }
+      });
+    }
+    return all;
+  }
+
+  test('have the latents that each picture has alone, beside those of its control picture', async () => {
+    await writePictures('images', 5);
+    await writePictures('controls', 77);
+    await writeDataset('images', 'both', 'control_directory = "controls"\n');
+    await writeDataset('images', 'targets');
+    await writeDataset('controls', 'alone');
+    expect(await at.run('latents', `--dataset_config both.toml ${options}`)).toMatchObject({
+      written: 5,
+      failures: [],
+    });
+    await at.run('latents', `--dataset_config targets.toml ${options} --batch_size 1`);
+    await at.run('latents', `--dataset_config alone.toml ${options} --batch_size 1`);
+
+    const [both, targets, controls] = [await tensorsIn('both'), await tensorsIn('targets'), await tensorsIn('alone')];
+    const expected = { ...targets };
+    for (const [key, tensor] of Object.entries(controls))
+      expected[key.replace('latents_', 'latents_control_')] = tensor;
+    expect(Object.keys(both).toSorted()).toEqual(Object.keys(expected).toSorted());
+    expect(new Set(Object.values(both).map(({ shape }) => shape.join()))).toEqual(new Set(['16,1,4,4', '16,1,2,8']));
+    for (const [key, { shape, values }] of Object.entries(both)) {
+      expect(shape).toEqual(expected[key]?.shape);
+      expect(values).toBeAllClose(expected[key]?.values ?? [], { rtol: 1e-5, atol: 1e-5 });
+    }
+  });
+
+  test('are encoded again after a stop when their control picture was replaced, whatever its time', async () => {
+    await writePictures('images', 5);
+    await writePictures('controls', 77);
+    await writeDataset('images', 'both', 'control_directory = "controls"\n');
+    const run = (hooks = {}) => at.run('latents', `--dataset_config both.toml ${options}`, hooks);
+    const controller = new AbortController();
+    const stopped = await run({
+      signal: controller.signal,
+      onProgress: ({ items = 0 }) => items >= 4 && controller.abort(),
+    });
+    expect(stopped).toMatchObject({ status: 'interrupted', written: 4 });
+    await at.write('controls/a.png', await readFile('controls/d.png'));
+    await utimes('controls/a.png', 0, 0);
+    expect(await run()).toMatchObject({ status: 'finished', written: 2, kept: 3 });
   });
 });

@@ -38,7 +38,7 @@ export interface CachingData {
 /**
  * Opens the image datasets of a configuration to make their caches. Captions are read, pictures are not yet.
  *
- * @throws {DatasetError} `NO_IMAGES`, `CAPTION_MISSING`, `VIDEO_CACHING_UNSUPPORTED`, `DUPLICATE_CACHE_FILE`,
+ * @throws {DatasetError} `NO_IMAGES`, `CAPTION_EXTENSION_MISSING`, `CAPTION_MISSING`, `VIDEO_CACHING_UNSUPPORTED`, `DUPLICATE_CACHE_FILE`,
  *   `DUPLICATE_CACHE_DIRECTORY`, `CACHE_DIRECTORY_MISSING`, `OPTION_OUT_OF_RANGE`, and those of `loadDatasetConfig`
  */
 export async function openCachingData(options: OpenCachingDataOptions): Promise<CachingData> {

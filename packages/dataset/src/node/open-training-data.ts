@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 
-import { parseDatasetConfig } from '../config-text.ts';
+import { lineFinder, parseDatasetConfig } from '../config-text.ts';
 import { readDatasetConfig } from '../dataset-config.ts';
 import type { DatasetConfig } from '../dataset-types.ts';
 import type { Warn } from '../errors.ts';
@@ -38,9 +38,11 @@ export async function loadDatasetConfig(options: LoadDatasetConfigOptions): Prom
   const { datasetConfigPath: file, architecture, workingDirectory, commandLine, warn } = options;
   const files = diskFiles(workingDirectory);
   if (!/\.(toml|json)$/i.test(file)) parseDatasetConfig('', file); // refused before it is looked for
-  const parsed = parseDatasetConfig(await readText(locate(file, workingDirectory)), file);
+  const text = await readText(locate(file, workingDirectory));
+  const parsed = parseDatasetConfig(text, file);
   const configs = readDatasetConfig(parsed, architecture, {
     file,
+    lineOf: lineFinder(text, file),
     ...(commandLine ? { commandLine } : {}),
     ...(warn ? { warn } : {}),
   });

@@ -46,6 +46,21 @@ export function inferUmt5Config(weights: Weights): Umt5Config {
   return config;
 }
 
+/** What people have beside it, by its marks in a file. */
+export function refuseOtherModels(keys: ReadonlySet<string>): void {
+  const others: [what: string, mark: string][] = [
+    ['a Wan VAE', 'encoder.conv1.weight'],
+    ['a Wan transformer', 'patch_embedding.weight'],
+  ];
+  const [what] = others.find(([, mark]) => keys.has(mark)) ?? [];
+  if (what === undefined) return;
+  throw new ModelError(
+    'UNSUPPORTED_MODEL',
+    `The checkpoint is ${what}, not the text encoder.`,
+    'Give the text encoder of the Wan 2.1 release (models_t5_umt5-xxl-enc-bf16).',
+  );
+}
+
 /** The same model under other names, as `umt5_xxl_fp16.safetensors` for ComfyUI has it. */
 function refuseTransformersNames(weights: Weights): void {
   if (!weights.has('block.0.layer.0.SelfAttention.q.weight')) return;

@@ -59,11 +59,14 @@ export async function runCaching<Item>(
     if (signal?.aborted) return { status: 'interrupted', written, kept, removed };
     const stale = await work.dataset.staleCaches(work.kind);
     if (!keepCache) removed += await removeCaches(stale, logger);
-    else if (stale.length > 0) logger(`${stale.length} cache files that belong to no item any more are kept`);
+    else if (stale.length > 0) logger(`${keptStale(stale.length)} any more`);
     await work.journal.finish();
   }
   return { status: 'finished', written, kept, removed };
 }
+
+const keptStale = (count: number): string =>
+  count === 1 ? '1 cache file is kept that belongs to no item' : `${count} cache files are kept that belong to no item`;
 
 function slices<Item>(items: readonly Item[], size: number): Item[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
