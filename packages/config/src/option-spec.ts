@@ -44,7 +44,7 @@ export interface OptionSpec {
   readonly choices?: readonly string[];
   /** Choices that are known but not part of this release, with the reason. */
   readonly refusedChoices?: Readonly<Record<string, string>>;
-  /** `*`: any number of values on the command line, a list in the file; `+`: at least one. */
+  /** `*`: as many values as are given on the command line, a list in the file; `+`: at least one. */
   readonly nargs?: '*' | '+';
   /** Stands on the command line without its name; several in the order of the table, and a list last. */
   readonly isPositional?: true;

@@ -32,7 +32,7 @@ export interface ImageDatasetConfig extends CommonConfig {
   readonly fp1fNoPost: boolean;
   readonly noResizeControl: boolean;
   readonly controlResolution: Size | null;
-  /** Control images an image must have; null: any number. */
+  /** Control images an image must have; null: as many as there are. */
   readonly controlCountPerImage: number | null;
 }
 

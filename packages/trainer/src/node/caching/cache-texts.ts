@@ -2,13 +2,10 @@ import type { CacheTextConfig } from '@musubi/config';
 import type { CachingItem } from '@musubi/dataset';
 import type { CachingDataset } from '@musubi/dataset/node';
 
-import { describeFailures } from '@musubi/dataset';
-import { openCachingData } from '@musubi/dataset/node';
 import { wan } from '@musubi/models';
 import { openSafetensorsFile, writeFileAtomic } from '@musubi/safetensors/node';
 
 import type { CacheContents, EncodedValues } from '../../caching/stored-values.ts';
-import type { Closing } from '../open-parts.ts';
 import type { CachingHooks, CachingOutcome } from './hooks.ts';
 import type { CachingWork } from './run-caching.ts';
 
@@ -17,8 +14,9 @@ import { mergeTextCache, textCache } from '../../caching/text-cache.ts';
 import { exists } from './cache-files.ts';
 import { factsOf } from './file-facts.ts';
 import { type CaptionEncoder, openCaptionEncoder } from './open-caption-encoder.ts';
-import { planWork } from './plan-work.ts';
+import { planAll, planWork } from './plan-work.ts';
 import { runCaching } from './run-caching.ts';
+import { withCachingData } from './with-caching-data.ts';
 
 /** Of the tensor of a Wan text cache. */
 const content = 'varlen_t5';
@@ -31,37 +29,15 @@ const content = 'varlen_t5';
  * @throws typed errors of the packages concerned, each with a remedy. Captions that cannot be read are no error: their
  *   items are left out and named in the outcome
  */
-export async function runCacheTexts(config: CacheTextConfig, hooks: CachingHooks = {}): Promise<CachingOutcome> {
-  const { logger = () => {}, signal } = hooks;
-  const data = await openCachingData({
-    datasetConfigPath: config.datasetConfig,
-    architecture: wan,
-    commandLine: config.batchSize === null ? {} : { batch_size: config.batchSize },
-    logger,
-  });
-  const closing: Closing = [() => data.close()];
-  try {
+export function runCacheTexts(config: CacheTextConfig, hooks: CachingHooks = {}): Promise<CachingOutcome> {
+  const { logger = () => {} } = hooks;
+  return withCachingData(config, hooks, undefined, async (datasets, closing) => {
     const { files, open } = await openCaptionEncoder(config, closing, hooks);
     const settings = { files: await factsOf(files) };
-    const works: CachingWork<CachingItem>[] = [];
-    for (const [index, dataset] of data.datasets.entries()) {
-      if (dataset.items.length > 0) works.push(await planDataset(dataset, index, config, settings, logger));
-    }
-    const isIdle = works.every(({ total }) => total === 0);
-    const encoder = isIdle || signal?.aborted ? null : await open();
-
-    const run = {
-      works,
-      batchSize: config.batchSize,
-      keepCache: config.keepCache,
-      write: (items: readonly CachingItem[]) => writeTexts(items, encoder, logger),
-    };
-    const outcome = await runCaching(run, hooks);
-    if (data.failures.length > 0) logger(describeFailures(data.failures));
-    return { ...outcome, failures: data.failures };
-  } finally {
-    for (const close of closing.toReversed()) await close();
-  }
+    const works = await planAll(datasets, (dataset, index) => planDataset(dataset, index, config, settings, logger));
+    const write = async (items: readonly CachingItem[]) => writeTexts(items, await open(), logger);
+    return runCaching({ works, batchSize: config.batchSize, keepCache: config.keepCache, write }, hooks);
+  });
 }
 
 function planDataset(
@@ -89,10 +65,9 @@ function planDataset(
 
 async function writeTexts(
   items: readonly CachingItem[],
-  encoder: CaptionEncoder | null,
+  encoder: CaptionEncoder,
   logger: (line: string) => void,
 ): Promise<void> {
-  if (!encoder) return;
   const embeddings = await encoder.encode(items.map(({ caption }) => caption));
   for (const [i, { key, caption, textCache: path }] of items.entries()) {
     const contents = textCache({

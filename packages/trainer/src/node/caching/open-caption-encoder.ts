@@ -15,7 +15,7 @@ import { createOpenGraph } from '../open-encoder.ts';
 import { createWeightFiles } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
 import { withFile } from '../with-file.ts';
-import { type Openable, filesOf } from './openable.ts';
+import { type Openable, filesOf, once } from './openable.ts';
 
 export interface CaptionEncoder {
   /** The embeddings of captions, `[L, D]` each, of as many rows as the caption has tokens. */
@@ -41,7 +41,7 @@ export async function openCaptionEncoder(
   });
   const tokenizer = await openTokenizer({ tokenizer: folder, besideFile: t5, repository, logger });
   assertVocabularyFits(tokenizer, model.config.vocabulary);
-  const open = async (): Promise<CaptionEncoder> => {
+  const open = once(async (): Promise<CaptionEncoder> => {
     const files = createWeightFiles();
     const graph = new Graph(umt5.longName);
     const params = createParams(graph, model.source(files.locate('')));
@@ -60,6 +60,6 @@ export async function openCaptionEncoder(
         return umt5.split(embeddings, ids).map(({ shape, data }) => ({ shape, data: data as Float32Array }));
       },
     };
-  };
+  });
   return { files: [...weightFiles, tokenizer.file], open };
 }

@@ -9,7 +9,7 @@ import { createOpenGraph } from '../open-encoder.ts';
 import { createWeightFiles } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
 import { withFile } from '../with-file.ts';
-import { type Openable, filesOf } from './openable.ts';
+import { type Openable, filesOf, once } from './openable.ts';
 
 /**
  * Wan's VAE: headers are read at once, so that a wrong file ends the run before anything is decoded; `open` makes the
@@ -25,7 +25,7 @@ export async function openLatentEncoder(
     closing.push(() => checkpoint.close());
     return [resolveWeights(checkpoint, wanVae), filesOf(checkpoint)] as const;
   });
-  const open = async (): Promise<LatentEncoder> => {
+  const open = once(async (): Promise<LatentEncoder> => {
     const files = createWeightFiles();
     const source = model.source(files.locate(''));
     const openGraph = createOpenGraph(await openRuntime(runtime, closing), {
@@ -35,6 +35,6 @@ export async function openLatentEncoder(
     const encoder = wanVae.createEncoder(source, model.config, openGraph);
     closing.push(() => encoder.close());
     return encoder;
-  };
+  });
   return { files: weightFiles, open };
 }

@@ -4,10 +4,17 @@ import type { TensorStore } from '@musubi/safetensors';
 export interface Openable<Model> {
   /** All that its results depend on. */
   readonly files: readonly string[];
+  /** Calling it again gives the same. */
   open(): Promise<Model>;
 }
 
 /** The file of a checkpoint, or all of its shards. */
 export function filesOf({ tensors }: Pick<TensorStore, 'tensors'>): string[] {
   return [...new Set(Array.from(tensors.values(), ({ source }) => source))];
+}
+
+/** Opens at the first call: a run without anything to encode loads no model. */
+export function once<Model>(open: () => Promise<Model>): () => Promise<Model> {
+  let opened: Promise<Model> | undefined;
+  return () => (opened ??= open());
 }

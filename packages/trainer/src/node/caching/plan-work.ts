@@ -49,3 +49,15 @@ export async function planWork<Item, Ready extends Item>(
     batches: () => batches((item) => kept.has(cacheOf(item))),
   };
 }
+
+/** The parts of all datasets that have items, in their order. */
+export async function planAll<Item>(
+  datasets: readonly CachingDataset[],
+  plan: (dataset: CachingDataset, index: number) => Promise<CachingWork<Item>>,
+): Promise<CachingWork<Item>[]> {
+  const works: CachingWork<Item>[] = [];
+  for (const [index, dataset] of datasets.entries()) {
+    if (dataset.items.length > 0) works.push(await plan(dataset, index));
+  }
+  return works;
+}
