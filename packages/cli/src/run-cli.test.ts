@@ -70,6 +70,7 @@ const step = (number: number) => ({
   datasetIndex: 0,
   items: ['cat'],
   timesteps: [500],
+  isHighNoise: false,
 });
 
 describe('without training', () => {

@@ -38,6 +38,9 @@ export async function toTrainConfig(
 
     dit: text('dit'),
     task: text('task') as WanTask,
+    ditHighNoise: textOrNull('dit_high_noise'),
+    timestepBoundary: numberOrNull('timestep_boundary'),
+    offloadInactiveDit: flag('offload_inactive_dit'),
     modelConfig: await readModelConfig(),
     vae: textOrNull('vae'),
 

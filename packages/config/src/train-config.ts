@@ -50,6 +50,12 @@ export interface TrainConfig {
   /** Transformer checkpoint: safetensors or .pth file, one of its shards, or its index file. */
   readonly dit: string;
   readonly task: WanTask;
+  /** Second transformer, for high noise, on which the same adapter is trained; then `dit` is the one for low noise. */
+  readonly ditHighNoise: string | null;
+  /** Where they change over: a share of 1000 timesteps or, above 1, a timestep; null: that of the task. */
+  readonly timestepBoundary: number | null;
+  /** Load only the transformer that is in use. */
+  readonly offloadInactiveDit: boolean;
   /** Sizes that tensor shapes cannot tell, as the user's JSON object; the model checks the names. */
   readonly modelConfig: Readonly<Record<string, unknown>> | null;
   /** VAE checkpoint; only its name is used, for the metadata. */

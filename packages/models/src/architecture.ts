@@ -45,7 +45,13 @@ export interface Architecture<Config = unknown> {
 }
 
 /** A value of `--task`: the published configuration, or why it cannot be chosen. */
-export type Task<Config> = { readonly config: Config } | { readonly refused: string };
+export type Task<Config> = PublishedTask<Config> | { readonly refused: string };
+
+export interface PublishedTask<Config> {
+  readonly config: Config;
+  /** Share of 1000 timesteps from which a second transformer, for high noise, takes over; absent where there is one. */
+  readonly timestepBoundary?: number;
+}
 
 /** Values of the `modelspec.` metadata of a saved adapter. */
 export interface Modelspec {

@@ -27,22 +27,28 @@ const seed = 11;
 /** Shapes of the weights; no file is read to assemble a run. */
 const stored = new Map(wan.parameters(model).map(({ name, shape }) => [name, shape]));
 
+const names = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name);
+/** As the model sees a uniform number. */
+const modelTime = (u: number): number => Math.fround(Math.fround(1000 * Math.fround(u)) + 1);
+const bytes = (shape: readonly number[], dtype: 'F32' | 'BF16') =>
+  (dtype === 'F32' ? 4 : 2) * shape.reduce((a, b) => a * b, 1);
+
+function weightOf(shape: readonly number[] | undefined, dtype: 'F32' | 'BF16', location: string) {
+  const type = dtype === 'F32' ? 'float32' : 'bfloat16';
+  return shape && ({ dtype: type, shape, external: { location, offset: 0, length: bytes(shape, dtype) } } as const);
+}
+
 async function assemble(options = '', parts: Partial<RunParts<WanConfig>> = {}, dtype: 'F32' | 'BF16' = 'F32') {
   const config = await makeConfig(`--network_dim 2 ${options}`);
-  const size = (shape: readonly number[]) => (dtype === 'F32' ? 4 : 2) * shape.reduce((a, b) => a * b, 1);
   const infos = Array.from(stored, ([name, shape]) => {
-    return [name, { name, dtype, shape, source: 'dit', offset: 0, byteLength: size(shape) }] as const;
+    return [name, { name, dtype, shape, source: 'dit', offset: 0, byteLength: bytes(shape, dtype) }] as const;
   });
   return assembleRun({
     config,
     seed,
     architecture: wan,
     model: { config: model, weights: new Map(infos) },
-    weights: (name) => {
-      const shape = stored.get(name);
-      const type = dtype === 'F32' ? 'float32' : 'bfloat16';
-      return shape && { dtype: type, shape, external: { location: 'dit', offset: 0, length: size(shape) } };
-    },
+    weights: (name) => weightOf(stored.get(name), dtype, 'dit'),
     data: fakeRun({ batchesPerEpoch: 5 }).run.data,
     pythonRandom: new PythonRandom(seed),
     networkWeights: null,
@@ -59,8 +65,7 @@ const latents = (dtype: 'F32' | 'BF16' = 'F32') =>
   });
 
 /** What the original draws while it makes its model: modulations of the blocks and of the head. */
-function constructed(): TorchGenerator {
-  const generator = new TorchGenerator(seed);
+function constructed(generator = new TorchGenerator(seed)): TorchGenerator {
   for (let i = 0; i < model.layers; i++) generator.randn(6 * model.width);
   generator.randn(2 * model.width);
   return generator;
@@ -117,6 +122,64 @@ describe('random numbers', () => {
   });
 });
 
+describe('of two models', () => {
+  const boundary = 0.5;
+  const assembleTwo = (options = '') =>
+    assemble(`--timestep_sampling uniform ${options}`, {
+      highNoise: { weights: (name) => weightOf(stored.get(name), 'F32', 'high'), timestepBoundary: boundary },
+    });
+
+  test('random numbers are drawn for both, and then for one adapter', async () => {
+    const generator = constructed();
+    constructed(generator);
+    const run = await assembleTwo();
+    const modules = modulesOf({ modules: run.adapter.modules as readonly LoraModule[] });
+    expect(run.adapter).toEqual(createLora({ modules, rank: 2, generator }));
+    expect(start(run).generator.state()).toEqual(generator.state());
+  });
+
+  test.each([0, 4])('the first timestep decides for the batch, with %d buckets', async (buckets) => {
+    const loop = start(await assembleTwo(buckets === 0 ? '' : `--num_timestep_buckets ${buckets}`));
+    const generator = TorchGenerator.fromState(loop.generator.state());
+    const next = createBucketedUniform(buckets, new PythonRandom(seed));
+    const one = latents();
+    const text = one.lists.get('t5')![0]!;
+    const batch = {
+      ...one,
+      items: [...one.items, ...fakeBatch('b').items],
+      stacked: new Map([['latents', { dtype: 'F32' as const, shape: [2, 2, 1, 2, 2], data: new Float32Array(16) }]]),
+      lists: new Map([['t5', [text, text]]]),
+    };
+    const sides = new Set<boolean>();
+    for (let i = 0; i < 20; i++) {
+      generator.randn(16);
+      const isHighNoise = modelTime(generator.rand(1)[0]!) / 1000 >= boundary;
+      const expected = [0, 1].map(() => {
+        for (;;) {
+          const timestep = modelTime(buckets === 0 ? generator.rand(1)[0]! : next());
+          if (timestep / 1000 >= boundary === isHighNoise) return timestep;
+        }
+      });
+      const drawn = loop.prepare(batch, loop.generator);
+      expect([...drawn.timesteps]).toEqual(expected);
+      expect(drawn.isHighNoise).toBe(isHighNoise);
+      sides.add(isHighNoise);
+    }
+    expect(sides.size).toBe(2);
+    expect(loop.generator.state()).toEqual(generator.state());
+  });
+
+  test('the graphs differ in where their weights lie', async () => {
+    const { graphs, highNoiseGraphs } = await assembleTwo();
+    const [low, high] = [graphs.training, highNoiseGraphs!.training];
+    expect([names(high.inputs), names(high.outputs)]).toEqual([names(low.inputs), names(low.outputs)]);
+    const locations = ({ initializers }: typeof low) =>
+      new Set(initializers.flatMap(({ external }) => external?.location ?? []));
+    expect([locations(low), locations(high)]).toEqual([new Set(['dit']), new Set(['high'])]);
+    expect((await assemble()).highNoiseGraphs).toBeNull();
+  });
+});
+
 describe('the type of the base model', () => {
   test('rounds the noise levels of sigma sampling', async () => {
     const options = '--timestep_sampling sigma';
@@ -156,13 +219,13 @@ describe('the loop gets', () => {
   test('a graph whose inputs are the feeds and the weights, and whose outputs are loss and gradients', async () => {
     const run = await assemble();
     const loop = start(run);
-    const names = loop.parameters.map(({ name }) => name);
+    const weights = names(loop.parameters);
     const { feeds } = loop.prepare(latents(), loop.generator);
     expect(run.graphs.training.inputs.map(({ name }) => name).toSorted()).toEqual(
-      [...Object.keys(feeds), ...names].toSorted(),
+      [...Object.keys(feeds), ...weights].toSorted(),
     );
     expect(run.graphs.training.outputs.map(({ name }) => name).toSorted()).toEqual(
-      ['loss', ...names.map((name) => `grad/${name}`)].toSorted(),
+      ['loss', ...weights.map((name) => `grad/${name}`)].toSorted(),
     );
   });
 });

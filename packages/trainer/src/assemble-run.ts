@@ -18,7 +18,7 @@ import {
 } from '@musubi/lora';
 import { createOptimizer } from '@musubi/optimizers';
 import { TorchGenerator } from '@musubi/random';
-import { createBucketedUniform, createTimestepSampler } from '@musubi/samplers';
+import { createBucketedUniform, createHighLowSampler, createTimestepSampler } from '@musubi/samplers';
 
 import type { TrainingHooks, TrainingRun } from './train.ts';
 
@@ -35,13 +35,22 @@ export interface RunParts<Config> {
   readonly model: Pick<ResolvedWeights<Config>, 'config' | 'weights'>;
   /** The base weights, where they lie. */
   readonly weights: ParameterSource;
+  /** The second base model of a pair, for high noise; the one above is for low noise then. */
+  readonly highNoise?: HighNoisePart | null;
   readonly data: TrainingData;
   /** Python's generator, seeded with the seed, after the dataset seed was drawn. */
   readonly pythonRandom: PoolSource;
   /** `--network_weights` */
   readonly networkWeights: Adapter | null;
-  /** `--base_weights` */
+  /** `--base_weights`; of two models they belong to the one for low noise, into which the original merges them. */
   readonly frozen: readonly InjectedAdapter[];
+}
+
+export interface HighNoisePart {
+  /** Its weights, where they lie; names and shapes are those of the other model. */
+  readonly weights: ParameterSource;
+  /** A share of 1000 timesteps or, above 1, a timestep. */
+  readonly timestepBoundary: number;
 }
 
 /** A run with everything but its session. */
@@ -49,12 +58,14 @@ export interface AssembledRun {
   readonly plan: StepPlan;
   readonly adapter: Adapter;
   readonly graphs: TrainingModel;
+  /** Of the second base model, with the same inputs; null where there is one model. */
+  readonly highNoiseGraphs: TrainingModel | null;
   readonly optimizer: Optimizer;
   /** Of the parameter groups, e.g. `unet` and `unet plus`. */
   readonly groupNames: readonly string[];
   /** Modules that `--network_weights` left as they were initialised. */
   readonly notLoaded: readonly string[];
-  /** The loop's arguments for a session that runs `graphs.training`. */
+  /** The loop's arguments for sessions that run `graphs.training` and, for high noise, that of `highNoiseGraphs`. */
   start(run: TrainingRun['run'], hooks: TrainingHooks): TrainingRun;
 }
 
@@ -63,11 +74,9 @@ export interface AssembledRun {
  * it constructs its model, then the adapter's initial weights; the generator goes on into the training loop.
  */
 export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
-  const { config, architecture, model, data } = parts;
+  const { config, architecture, model, data, highNoise = null } = parts;
   const generator = new TorchGenerator(parts.seed);
-  for (const shape of architecture.constructionDraws(model.config)) {
-    generator.randn(shape.reduce((a, b) => a * b, 1));
-  }
+  for (const _ of highNoise ? ['low', 'high'] : ['only']) constructModel(architecture, model.config, generator);
   const { adapter, missing } = initialAdapter(parts, generator);
   const plan = planSteps({ ...config, batchesPerEpoch: data.batchesPerEpoch });
   const parameters = loraParameters(adapter);
@@ -79,18 +88,19 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   assertRangeIsHit(timesteps, parts.seed);
   const bucketedUniform =
     config.numTimestepBuckets === null ? null : createBucketedUniform(config.numTimestepBuckets, parts.pythonRandom);
-  const sampler = createTimestepSampler(timesteps, { bucketedUniform });
+  const drawOnce = createTimestepSampler(timesteps, { bucketedUniform });
+  const sampler = highNoise ? createHighLowSampler(drawOnce, { ...highNoise, bucketedUniform }) : drawOnce;
   const dropout = { network: config.networkDropout, rank: config.rankDropout, module: config.moduleDropout };
   assertDropout(dropout);
-  const graphs = createTrainingModel({
+  const shared = {
     architecture,
     config: model.config,
-    weights: parts.weights,
     adapter,
-    frozen: parts.frozen,
     gradientCheckpointing: config.gradientCheckpointing,
     dropout,
-  });
+  };
+  const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });
+  const highNoiseGraphs = highNoise && createTrainingModel({ ...shared, weights: highNoise.weights });
   const { drawMasks } = graphs;
   const normLimit = config.scaleWeightNorms;
   const micro = { architecture, config: model.config, sampler, weightingScheme: config.weightingScheme, dtype };
@@ -99,6 +109,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     plan,
     adapter,
     graphs,
+    highNoiseGraphs,
     optimizer,
     groupNames: groups.map(({ name }) => name),
     notLoaded: missing,
@@ -107,8 +118,8 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
       data,
       generator,
       prepare: (batch, source) => {
-        const { feeds, timesteps: drawn } = prepareMicroBatch(batch, source, micro);
-        return { feeds: { ...feeds, ...drawMasks?.(feeds, source) }, timesteps: drawn };
+        const { feeds, ...drawn } = prepareMicroBatch(batch, source, micro);
+        return { feeds: { ...feeds, ...drawMasks?.(feeds, source) }, ...drawn };
       },
       run,
       parameters,
@@ -120,6 +131,15 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
       hooks,
     }),
   };
+}
+
+/** Skips what the original draws while it makes a model, whose weights then come from a file. */
+function constructModel<Config>(
+  { constructionDraws }: Pick<Architecture<Config>, 'constructionDraws'>,
+  config: Config,
+  generator: TorchGenerator,
+): void {
+  for (const shape of constructionDraws(config)) generator.randn(shape.reduce((a, b) => a * b, 1));
 }
 
 /** With `--preserve_distribution_shape` a range may be out of reach: found now, with numbers of its own, not at a step. */

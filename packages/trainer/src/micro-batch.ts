@@ -1,7 +1,7 @@
 import type { TrainingBatch } from '@musubi/dataset';
 import type { Architecture } from '@musubi/models';
 import type { HostTensor } from '@musubi/onnx-graph';
-import type { TimestepSampler } from '@musubi/samplers';
+import type { HighLowSample, TimestepBatch, TimestepSample } from '@musubi/samplers';
 
 import { type TorchGenerator } from '@musubi/random';
 import { lossWeighting, noisyLatents } from '@musubi/samplers';
@@ -13,7 +13,8 @@ import { TrainerError } from './errors.ts';
 export interface MicroBatchOptions<Config> {
   readonly architecture: Architecture<Config>;
   readonly config: Config;
-  readonly sampler: TimestepSampler;
+  /** Of two models one that also decides whose batch it is. */
+  readonly sampler: (batch: TimestepBatch) => TimestepSample | HighLowSample;
   /** `--weighting_scheme` */
   readonly weightingScheme: string;
   /** Of the base model: weights of the loss are rounded to it. */
@@ -25,6 +26,8 @@ export interface MicroBatch {
   readonly feeds: Record<string, HostTensor>;
   /** As the model sees them, one an item. */
   readonly timesteps: Float32Array;
+  /** It belongs to the high noise model of two; false where there is one. */
+  readonly isHighNoise: boolean;
 }
 
 /**
@@ -41,13 +44,15 @@ export function prepareMicroBatch<Config>(
   const latents = batch.stacked.get('latents');
   if (!latents) throw missing(batch, 'latents');
   const noise = generator.randn(latents.data.length, latents.dtype === 'BF16' ? 'bfloat16' : 'float32');
-  const { t, timesteps } = options.sampler({
+  const sample = options.sampler({
     count: batch.items.length,
     latentShape: latents.shape,
     pooled: batch.timesteps,
     source: generator,
   });
-  return { feeds: microBatchFeeds(batch, noise, t, timesteps, options), timesteps };
+  const { t, timesteps } = sample;
+  const isHighNoise = 'isHighNoise' in sample && sample.isHighNoise;
+  return { feeds: microBatchFeeds(batch, noise, t, timesteps, options), timesteps, isHighNoise };
 }
 
 /**

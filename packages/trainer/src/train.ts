@@ -15,8 +15,11 @@ import { createGradientSum } from './accumulate.ts';
 import { TrainerError, type TrainerErrorCode } from './errors.ts';
 import { type LastGood, areFinite, keepLastGood } from './last-good.ts';
 
-/** Runs the training graph: feeds in, `loss` and the gradients out. */
-export type RunStep = (feeds: Readonly<Record<string, HostTensor>>) => Promise<Record<string, HostTensor>>;
+/** Runs the training graph, of two models the one for high or low noise: feeds in, `loss` and the gradients out. */
+export type RunStep = (
+  feeds: Readonly<Record<string, HostTensor>>,
+  isHighNoise: boolean,
+) => Promise<Record<string, HostTensor>>;
 
 export interface TrainableParameter {
   readonly name: string;
@@ -88,6 +91,8 @@ export interface BatchReport extends RunPosition {
   readonly datasetIndex: number;
   readonly items: readonly string[];
   readonly timesteps: readonly number[];
+  /** The batch was one of the high noise model; always false where there is one model. */
+  readonly isHighNoise: boolean;
 }
 
 export interface TrainingResult extends RunPosition {
@@ -131,8 +136,8 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
       batchInEpoch++;
       const items = batch.items.map((item) => item.key);
       stepItems.push(...items);
-      const { feeds, timesteps } = run.prepare(batch, generator);
-      const outputs = await run.run({ ...feeds, ...parameterFeeds(run.parameters) });
+      const { feeds, timesteps, isHighNoise } = run.prepare(batch, generator);
+      const outputs = await run.run({ ...feeds, ...parameterFeeds(run.parameters) }, isHighNoise);
       const loss = Number(outputs['loss']?.data[0]);
       if (!Number.isFinite(loss)) throw nonFinite('NON_FINITE_LOSS', `The loss is ${loss}`, step + 1, items);
       lastGood.confirm({ step, epoch });
@@ -179,6 +184,7 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
         datasetIndex: batch.datasetIndex,
         items,
         timesteps: [...timesteps],
+        isHighNoise,
       });
       if (step >= plan.maxTrainSteps || (completesStep && isStopped())) break;
     }

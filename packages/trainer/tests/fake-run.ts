@@ -38,7 +38,7 @@ export function fakeRun(options: FakeRunOptions = {}) {
     }),
     data: fakeData(batchesPerEpoch, options.unreadable),
     generator: new TorchGenerator(1),
-    prepare: () => ({ feeds: {}, timesteps: Float32Array.of(500) }),
+    prepare: () => ({ feeds: {}, timesteps: Float32Array.of(500), isHighNoise: false }),
     run: async (feeds) => {
       const w = feeds['w']?.data[0];
       seen.push(Number(w));

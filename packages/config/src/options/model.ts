@@ -6,9 +6,6 @@ const fp8 = refused(
   '8-bit base weights are not in this release; the base stays in the type of its checkpoint, read from the file when needed',
 );
 const onlyText = 'only text-to-video and text-to-image models are in this release';
-const twoModels = refused(
-  'training two transformers in one run is not in this release; train the low noise and the high noise model in two runs',
-);
 
 export const wanTasks = [
   't2v-14B',
@@ -102,8 +99,8 @@ export const modelOptions: readonly OptionSpec[] = [
     default: null,
     scripts: wan,
     group: 'model',
-    help: 'Second transformer, for high noise levels.',
-    support: twoModels,
+    help: 'Second transformer, for high noise levels; one adapter is trained on both.',
+    support: works,
   },
   {
     name: 'timestep_boundary',
@@ -112,8 +109,9 @@ export const modelOptions: readonly OptionSpec[] = [
     default: null,
     scripts: wan,
     group: 'model',
-    help: 'Noise level at which the two transformers change over.',
-    support: twoModels,
+    range: { above: 0, max: 1000 },
+    help: 'Noise level at which the two transformers change over: a share such as 0.9, or a timestep such as 900.',
+    support: works,
   },
   {
     name: 'offload_inactive_dit',
@@ -121,8 +119,8 @@ export const modelOptions: readonly OptionSpec[] = [
     default: false,
     scripts: wan,
     group: 'model',
-    help: 'Keep the transformer that is not in use in main memory.',
-    support: twoModels,
+    help: 'Load only the transformer in use; as weights stay in their files, loading the other one is cheap.',
+    support: works,
   },
   {
     name: 'force_v2_1_time_embedding',

@@ -27,7 +27,7 @@ export const wanTasks = {
   't2v-1.3B': { config: size1B },
   't2v-14B': { config: size14B },
   't2i-14B': { config: size14B },
-  't2v-A14B': { config: size14B },
+  't2v-A14B': { config: size14B, timestepBoundary: 0.875 },
   'i2v-14B': imageToVideo,
   'i2v-A14B': imageToVideo,
   'flf2v-14B': { refused: 'first-and-last-frame models are not in this release' },

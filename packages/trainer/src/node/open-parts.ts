@@ -35,6 +35,11 @@ export function createWeightFiles(): WeightFiles {
   };
 }
 
+/** A base model with what was stated of it beside its shapes. */
+export interface BaseModel<Config> extends ResolvedWeights<Config> {
+  readonly stated: Readonly<Record<string, unknown>> | undefined;
+}
+
 /**
  * The base model of `--dit`: its headers are read, its weights stay in their files. What shapes cannot tell comes from
  * `--model_config`, or from a `model.json` beside the checkpoint.
@@ -44,12 +49,12 @@ export async function openBaseModel<Config>(
   architecture: Architecture<Config>,
   closing: Closing,
   logger: (line: string) => void,
-): Promise<ResolvedWeights<Config>> {
+): Promise<BaseModel<Config>> {
   return withFile('dit', dit, async () => {
     const checkpoint = await openCheckpointFile(dit);
     closing.push(() => checkpoint.close());
-    const stated = modelConfig ?? (await readModelJson(dit, logger));
-    return resolveWeights(checkpoint, architecture, { task, ...(stated ? { modelConfig: stated } : {}) });
+    const stated = modelConfig ?? (await readModelJson(dit, logger)) ?? undefined;
+    return { ...resolveWeights(checkpoint, architecture, { task, modelConfig: stated }), stated };
   });
 }
 

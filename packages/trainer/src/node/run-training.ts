@@ -18,8 +18,10 @@ import type { RunHooks, TrainOutcome } from './run-hooks.ts';
 import { type AssembledRun, assembleRun } from '../assemble-run.ts';
 import { type RunFacts, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
+import { resolveTimestepBoundary } from '../timestep-boundary.ts';
 import { type TrainingHooks, train } from '../train.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
+import { openHighNoiseModel } from './open-high-noise-model.ts';
 import {
   type Closing,
   createWeightFiles,
@@ -28,6 +30,7 @@ import {
   readNetworkWeights,
 } from './open-parts.ts';
 import { openRuntime } from './open-runtime.ts';
+import { openTrainingSessions } from './training-sessions.ts';
 
 /**
  * A whole training run: opens what the configuration names, trains, writes the adapter.
@@ -45,6 +48,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
   const seed = config.seed ?? randomInt(2 ** 32);
   const pythonRandom = new PythonRandom(seed);
   checkMetadata(config, wan, startedAt);
+  const timestepBoundary = resolveTimestepBoundary(config, wan);
   await makeOutputFolder(config);
 
   const data = await openTrainingData({
@@ -60,6 +64,8 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
   try {
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing, logger);
+    const high = await openHighNoiseModel(config, wan, model, closing);
+    describeModels(config, timestepBoundary, logger);
     const networkWeights = await readNetworkWeights(config);
     const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
     const weights = model.source(files.locate(''));
@@ -69,6 +75,10 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       architecture: wan,
       model,
       weights,
+      highNoise:
+        high && timestepBoundary !== null
+          ? { weights: high.source(files.locate('high_noise.')), timestepBoundary }
+          : null,
       data,
       pythonRandom,
       networkWeights,
@@ -78,13 +88,15 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
 
     const runtime = await openRuntime(hooks.runtime, closing);
     if (hooks.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
-    const session = await runtime.createSession({
-      label: 'training_model',
-      model: encodeModel(run.graphs.training),
-      externalFiles: files.paths,
-      memory: memoryFor(model),
-    });
-    closing.push(() => session.release());
+    const memory = memoryFor(high && !config.offloadInactiveDit ? [model, high] : [model]);
+    const request = (label: string, { training }: AssembledRun['graphs']) => {
+      return { label, model: encodeModel(training), externalFiles: files.paths, memory };
+    };
+    const requests = [
+      request('training_model', run.graphs),
+      ...(run.highNoiseGraphs ? [request('training_model of high noise', run.highNoiseGraphs)] : []),
+    ];
+    const step = await openTrainingSessions(runtime, { requests, offloadInactive: config.offloadInactiveDit }, closing);
 
     const facts: RunFacts = {
       architecture: wan,
@@ -98,7 +110,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       ditName: nameOf(config.dit),
       vaeName: config.vae === null ? null : nameOf(config.vae),
     };
-    return await trainAndSave(config, run, facts, (feeds) => session.run(feeds), hooks);
+    return await trainAndSave(config, run, facts, step, hooks);
   } finally {
     for (const close of closing.toReversed()) await close();
   }
@@ -148,6 +160,28 @@ function describeData({ datasets }: TrainingData, logger: (line: string) => void
   });
 }
 
+function describeModels(config: TrainConfig, boundary: number | null, logger: (line: string) => void): void {
+  const { ditHighNoise, timestepBoundary, offloadInactiveDit, numTimestepBuckets, baseWeights } = config;
+  if (boundary === null) {
+    if (timestepBoundary !== null) logger('timestep_boundary has no effect: there is no dit_high_noise.');
+    if (offloadInactiveDit) logger('offload_inactive_dit has no effect: there is no dit_high_noise.');
+    return;
+  }
+  const from = boundary > 1 ? boundary : 1000 * boundary;
+  logger(`one adapter for two models: ${config.dit}, and from timestep ${from} on ${ditHighNoise}`);
+  if (offloadInactiveDit) {
+    logger(
+      'offload_inactive_dit: each change of models loads one anew, which is quick, as weights stay in their files.',
+    );
+  }
+  if (baseWeights.length > 0) logger('base_weights are added to the low noise model only, as the original does.');
+  if (numTimestepBuckets !== null) {
+    logger(
+      'num_timestep_buckets spreads timesteps less evenly here: most are drawn again to fit the model of the batch.',
+    );
+  }
+}
+
 function describeRun(
   { adapter, plan, notLoaded }: AssembledRun,
   data: TrainingData,
@@ -168,8 +202,9 @@ function describeRun(
   if (scaleWeightNorms !== null) logger('scale_weight_norms has no effect: it limits products of LoRA only.');
 }
 
-function memoryFor({ weights }: Pick<ResolvedWeights<unknown>, 'weights'>): MemoryPlan {
-  const stored = [...weights.values()];
+/** @param models whose sessions are open at the same time */
+function memoryFor(models: readonly Pick<ResolvedWeights<unknown>, 'weights'>[]): MemoryPlan {
+  const stored = models.flatMap(({ weights }) => [...weights.values()]);
   return planMemory({
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
     totalMemoryBytes: totalmem(),
