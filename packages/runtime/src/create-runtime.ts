@@ -36,7 +36,7 @@ export function createRuntime(ort: OrtModule, options: RuntimeOptions = {}): Run
     const { label = 'model', profileFilePrefix } = request;
     refuseIf(closing, label);
     return inOrder(async () => {
-      const session = await load(ort, options.prepare ? await options.prepare(request) : onlyBytes(request), label);
+      const session = await load(ort, options.prepare ? await options.prepare(request) : refuseFiles(request), label);
       const dispose = once(async () => {
         open.delete(dispose);
         await unload(session, profileFilePrefix !== undefined, label);
@@ -99,7 +99,8 @@ function refuseIf(closing: unknown, label: string): void {
   if (closing) throw new RuntimeError('RUNTIME_CLOSED', 'the runtime was closed.', 'Create a new one.', { label });
 }
 
-function onlyBytes(request: SessionRequest): SessionRequest {
+/** @throws {RuntimeError} `BAD_OPTION` when files are named */
+export function refuseFiles(request: SessionRequest): SessionRequest {
   if (!request.externalFiles) return request;
   throw new RuntimeError(
     'BAD_OPTION',

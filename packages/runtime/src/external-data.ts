@@ -24,6 +24,27 @@ export function relocateExternalData(model: Uint8Array, relocate: (location: str
   return rewriteModel(model, ({ location }) => relocate(location));
 }
 
+/**
+ * @param size of the file or content of a location, in bytes
+ * @throws {RuntimeError} `EXTERNAL_FILE_TOO_SHORT` when one of `tensors`, which lie there, would end behind it
+ */
+export function assertLongEnough(
+  tensors: readonly ExternalTensor[],
+  path: string,
+  size: number,
+  label: string | undefined,
+): void {
+  const truncated = tensors.find(({ offset, length = 0 }) => offset + length > size);
+  if (!truncated) return;
+  const { name, offset, length = 0 } = truncated;
+  throw new RuntimeError(
+    'EXTERNAL_FILE_TOO_SHORT',
+    `${path} has ${size} bytes, but weight "${name}" should end at byte ${offset + length}.`,
+    'The file is truncated or another one: copy or download it again.',
+    { label, path, tensor: name },
+  );
+}
+
 type Kind = 'model' | 'graph' | 'node' | 'attribute' | 'function' | 'sparse' | 'tensor';
 
 /** Where tensors can be inside ONNX's messages: field number and what it holds (onnx.proto, IR 10). */

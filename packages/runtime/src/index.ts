@@ -1,4 +1,4 @@
-export type { Provider, Runtime, RuntimeInfo, Session, SessionRequest } from './types.ts';
+export type { ExternalContent, Provider, Runtime, RuntimeInfo, Session, SessionRequest, UrlRange } from './types.ts';
 export { type OrtModule, type RuntimeOptions, createRuntime } from './create-runtime.ts';
 export { type MemoryFacts, type MemoryPlan, defaultMemoryPlan, planMemory } from './memory-plan.ts';
 export { toSessionOptions } from './session-options.ts';

@@ -1,7 +1,7 @@
 import type { InferenceSession } from 'onnxruntime-common';
 
 import type { MemoryPlan } from './memory-plan.ts';
-import type { SessionRequest } from './types.ts';
+import type { ExternalContent, SessionRequest } from './types.ts';
 
 import { defaultMemoryPlan } from './memory-plan.ts';
 
@@ -22,9 +22,14 @@ export function toSessionOptions(request: SessionRequest): InferenceSession.Sess
     ...(memory.threads === undefined ? {} : { intraOpNumThreads: memory.threads }),
     logSeverityLevel: fatal,
     ...(profileFilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix }),
-    ...(externalData ? { externalData: Object.entries(externalData).map(([path, data]) => ({ path, data })) } : {}),
+    ...(externalData ? { externalData: contents(externalData) } : {}),
     extra: extraOptions(memory, request.externalDataFolder),
   };
+}
+
+/** Other contents have become bytes when a request comes here. */
+function contents(externalData: Readonly<Record<string, ExternalContent>>) {
+  return Object.entries(externalData).map(([path, data]) => ({ path, data: data as Uint8Array }));
 }
 
 function extraOptions(memory: MemoryPlan, folder: string | undefined): Record<string, Record<string, string>> {

@@ -17,6 +17,10 @@ export interface RuntimeInfo {
   readonly version: string;
   /** Where runs block: in a thread of their own, or in the caller's. */
   readonly thread: 'worker' | 'caller';
+  /** What sessions run on by default, where the runtime was made for one device. */
+  readonly device?: Provider;
+  /** Threads of an operator on the CPU, where they are set for the whole runtime. */
+  readonly threads?: number;
 }
 
 /** Execution providers by ONNX Runtime's names; operators that one cannot run go to the next. */
@@ -29,19 +33,33 @@ export interface SessionRequest {
   readonly label?: string;
   /** Default: {@link defaultMemoryPlan}. */
   readonly memory?: MemoryPlan;
-  /** Default `['cpu']`. */
+  /** Default `['cpu']`, in browsers the device of the runtime. */
   readonly providers?: readonly Provider[];
   /** Folder in which the model's external data locations are looked up. Links are followed. Node only. */
   readonly externalDataFolder?: string;
   /** Files of single locations, wherever they lie: `{ 'base.safetensors': '/other/disk/base.safetensors' }`. Node only. */
   readonly externalFiles?: Readonly<Record<string, string>>;
   /**
-   * Contents of external data by location, for browsers: in Node this costs twice its size in memory. If given, it must
-   * hold all locations of the model.
+   * Contents of external data by location, for browsers: in Node, where it must be bytes, this costs twice its size in
+   * memory. If given, it must hold all locations of the model.
    */
-  readonly externalData?: Readonly<Record<string, Uint8Array>>;
+  readonly externalData?: Readonly<Record<string, ExternalContent>>;
   /** Writes `<prefix>_<time>.json` with the time of each node when the session is released. Node only. */
   readonly profileFilePrefix?: string;
+}
+
+/**
+ * What a location of external data holds: bytes, a Blob or File, the URL of a file, or a part of one.
+ *
+ * A Blob is read weight by weight, so it costs no memory beside the loaded model; the file behind a URL is downloaded into
+ * a Blob first, which browsers keep on disk when it is large.
+ */
+export type ExternalContent = Uint8Array | Blob | string | UrlRange;
+
+export interface UrlRange {
+  readonly url: string;
+  /** First byte and the one behind the last. */
+  readonly range: readonly [start: number, end: number];
 }
 
 /** A loaded model. */

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
-import type { WorkerStart } from './node/protocol.ts';
+import type { WorkerStart } from './node/worker-start.ts';
 
 import { serve } from './node/serve.ts';
 

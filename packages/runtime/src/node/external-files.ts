@@ -5,7 +5,7 @@ import type { SessionRequest } from '../types.ts';
 import type { ExternalTensor } from '../external-data.ts';
 
 import { RuntimeError } from '../error.ts';
-import { externalTensors, relocateExternalData } from '../external-data.ts';
+import { assertLongEnough, externalTensors, relocateExternalData } from '../external-data.ts';
 
 /**
  * The same request with one folder for all external data, as ONNX Runtime wants it. It refuses absolute locations, `..`
@@ -17,7 +17,7 @@ import { externalTensors, relocateExternalData } from '../external-data.ts';
  */
 export async function resolveExternalFiles(request: SessionRequest): Promise<SessionRequest> {
   const { externalFiles: _, ...rest } = request;
-  if (request.externalData) return rest;
+  if (request.externalData) return onlyBytes(rest);
   const tensors = externalTensors(request.model);
   const locations = [...new Set(tensors.map((t) => t.location))];
   if (locations.length === 0) return rest;
@@ -26,6 +26,19 @@ export async function resolveExternalFiles(request: SessionRequest): Promise<Ses
   const moved = new Map(locations.map((location, i) => [location, toLocation(folder, files[i] ?? '')]));
   const model = relocateExternalData(request.model, (location) => moved.get(location) ?? location);
   return { ...rest, model, externalDataFolder: folder };
+}
+
+/** ONNX Runtime for Node.js takes a Blob for something else. */
+function onlyBytes(request: SessionRequest): SessionRequest {
+  const { externalData = {}, label } = request;
+  const other = Object.entries(externalData).find(([, content]) => !(content instanceof Uint8Array));
+  if (!other) return request;
+  throw new RuntimeError(
+    'BAD_OPTION',
+    `the external data of "${other[0]}" are not given as bytes.`,
+    'In Node.js, name the file in externalFiles.',
+    { label, path: other[0] },
+  );
 }
 
 /** The real path of a location's file, which is there and long enough. */
@@ -53,16 +66,8 @@ async function findFile(
   }
   const path = resolve(listed ?? resolve(externalDataFolder ?? '', location));
   const { file, size } = await inspect(path, label);
-  const truncated = tensors.find((t) => t.location === location && t.offset + (t.length ?? 0) > size);
-  if (truncated) {
-    const { name, offset, length = 0 } = truncated;
-    throw new RuntimeError(
-      'EXTERNAL_FILE_TOO_SHORT',
-      `${path} has ${size} bytes, but weight "${name}" should end at byte ${offset + length}.`,
-      'The file is truncated or another one: copy or download it again.',
-      { label, path, tensor: name },
-    );
-  }
+  const here = tensors.filter((tensor) => tensor.location === location);
+  assertLongEnough(here, path, size, label);
   return file;
 }
 

@@ -1,0 +1,99 @@
+import type { OrtModule } from '../create-runtime.ts';
+
+import { RuntimeError } from '../error.ts';
+
+/** What is used of `onnxruntime-web`. */
+export interface WebOrtModule extends OrtModule {
+  readonly env: {
+    readonly versions: object;
+    readonly wasm: { numThreads?: number; proxy?: boolean; wasmPaths?: unknown };
+  };
+}
+
+/** Where onnxruntime-web finds its own `.mjs` and `.wasm` files: a folder's URL, or the URL of each. */
+export type WasmPaths = string | { readonly mjs?: string; readonly wasm?: string };
+
+/** How ONNX Runtime is set up, once for a module. */
+export interface EngineOptions {
+  /** Default `wasm`, the CPU. */
+  readonly device?: 'wasm' | 'webgpu';
+  /**
+   * Threads of the CPU. More than one only where the page is cross-origin isolated, else this has no effect. Default: half
+   * of the logical processors, at most 8.
+   */
+  readonly threads?: number;
+  /** Default: beside the bundle, where bundlers put them. */
+  readonly wasmPaths?: WasmPaths;
+}
+
+export interface Engine {
+  readonly device: 'wasm' | 'webgpu';
+  readonly threads: number;
+}
+
+/**
+ * Sets up onnxruntime-web before its first session; later it ignores changes.
+ *
+ * @throws {RuntimeError} (rejects) `PROVIDER_UNAVAILABLE` where there is no WebGPU, `BAD_OPTION`
+ */
+export async function setUpEngine({ env }: WebOrtModule, options: EngineOptions): Promise<Engine> {
+  const { device = 'wasm', threads = defaultThreads(), wasmPaths } = options;
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new RuntimeError('BAD_OPTION', `threads is ${threads}.`, 'Give a whole number of at least 1.');
+  }
+  if (device !== 'wasm' && device !== 'webgpu') {
+    throw new RuntimeError('BAD_OPTION', `device is "${String(device)}".`, 'Give "wasm" or "webgpu".');
+  }
+  if (device === 'webgpu') await assertWebGpu();
+  env.wasm.numThreads = globalThis.crossOriginIsolated ? threads : 1;
+  env.wasm.proxy = false;
+  if (wasmPaths !== undefined) env.wasm.wasmPaths = wasmPaths;
+  return { device, threads: env.wasm.numThreads };
+}
+
+function defaultThreads(): number {
+  return Math.min(8, Math.ceil((navigator.hardwareConcurrency || 1) / 2));
+}
+
+async function assertWebGpu(): Promise<void> {
+  const { available, reason, remedy } = await inspectWebGpu();
+  if (!available) throw new RuntimeError('PROVIDER_UNAVAILABLE', `WebGPU is not available: ${reason}.`, remedy);
+}
+
+export interface WebGpuSupport {
+  readonly available: boolean;
+  /** Why not, a clause; empty where it is available. */
+  readonly reason: string;
+  /** What to do, a sentence. */
+  readonly remedy: string;
+  /** Whether shaders can compute with 16-bit floats. */
+  readonly float16: boolean;
+}
+
+/** The part of WebGPU that is asked for, which not every version of TypeScript's DOM types has. */
+interface Gpu {
+  requestAdapter(): Promise<{ readonly features: { has(feature: string): boolean } } | null>;
+}
+
+/** Whether this browser, or this worker, has WebGPU, and if not why. */
+export async function inspectWebGpu(): Promise<WebGpuSupport> {
+  const lacking = (reason: string, remedy: string) => ({ available: false, reason, remedy, float16: false });
+  const gpu = (navigator as { readonly gpu?: Gpu }).gpu;
+  if (!globalThis.isSecureContext) {
+    return lacking('this page is not a secure context', 'Serve it by https or from localhost, or use device "wasm".');
+  }
+  if (!gpu) {
+    return lacking('this browser has no navigator.gpu', 'Use a current version of Chrome or Edge, or device "wasm".');
+  }
+  try {
+    const adapter = await gpu.requestAdapter();
+    if (adapter) return { available: true, reason: '', remedy: '', float16: adapter.features.has('shader-f16') };
+    return lacking(
+      'the browser offers no graphics adapter',
+      'Turn on hardware acceleration and update the graphics driver, or use device "wasm".',
+    );
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return lacking(`asking for an adapter failed (${why})`, 'Restart the browser, or use device "wasm".');
+  }
+}
