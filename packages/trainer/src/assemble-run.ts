@@ -1,11 +1,11 @@
 import type { TrainConfig } from '@musubi/config';
 import type { TrainingData } from '@musubi/dataset';
-import type { Adapter, LoraGroup } from '@musubi/lora';
+import type { Adapter, CreateAdapterOptions, DropoutOptions, LoadedWeights, LoraGroup } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
 import type { ParameterSource } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
-import type { PoolSource, TimestepSamplerOptions } from '@musubi/samplers';
+import type { PoolSource, TimestepSampler, TimestepSamplerOptions } from '@musubi/samplers';
 
 import {
   assertDropout,
@@ -22,7 +22,7 @@ import { createBucketedUniform, createTimestepSampler } from '@musubi/samplers';
 
 import type { TrainingHooks, TrainingRun } from './train.ts';
 
-import { baseDtype } from './base-dtype.ts';
+import { type BaseDtype, baseDtype } from './base-dtype.ts';
 import { learningRates } from './learning-rates.ts';
 import { prepareMicroBatch } from './micro-batch.ts';
 import { type StepPlan, planSteps } from './step-plan.ts';
@@ -75,13 +75,8 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   const optimizer = createOptimizer(config.optimizerType, groups, config.optimizerArgs);
   const rates = learningRates(config, optimizer, plan);
   const dtype = baseDtype(model.weights);
-  const timesteps = { ...config, sigmaDtype: dtype };
-  assertRangeIsHit(timesteps, parts.seed);
-  const bucketedUniform =
-    config.numTimestepBuckets === null ? null : createBucketedUniform(config.numTimestepBuckets, parts.pythonRandom);
-  const sampler = createTimestepSampler(timesteps, { bucketedUniform });
-  const dropout = { network: config.networkDropout, rank: config.rankDropout, module: config.moduleDropout };
-  assertDropout(dropout);
+  const sampler = createRunSampler(config, dtype, parts.seed, parts.pythonRandom);
+  const dropout = dropoutOf(config);
   const graphs = createTrainingModel({
     architecture,
     config: model.config,
@@ -122,6 +117,27 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   };
 }
 
+/** @throws errors of the samplers, also where a range of timesteps is out of reach */
+export function createRunSampler(
+  config: TrainConfig,
+  dtype: BaseDtype,
+  seed: number,
+  pythonRandom: PoolSource,
+): TimestepSampler {
+  const timesteps = { ...config, sigmaDtype: dtype };
+  assertRangeIsHit(timesteps, seed);
+  const bucketedUniform =
+    config.numTimestepBuckets === null ? null : createBucketedUniform(config.numTimestepBuckets, pythonRandom);
+  return createTimestepSampler(timesteps, { bucketedUniform });
+}
+
+/** @throws {LoraError} `DROPOUT_SHARE` */
+export function dropoutOf({ networkDropout, rankDropout, moduleDropout }: TrainConfig): DropoutOptions {
+  const dropout = { network: networkDropout, rank: rankDropout, module: moduleDropout };
+  assertDropout(dropout);
+  return dropout;
+}
+
 /** With `--preserve_distribution_shape` a range may be out of reach: found now, with numbers of its own, not at a step. */
 function assertRangeIsHit(options: TimestepSamplerOptions, seed: number): void {
   if (!options.preserveDistributionShape) return;
@@ -137,7 +153,17 @@ export function parameterGroups(
   return groups.length > 0 ? groups : [{ name: 'unet', learningRate, parameters: loraParameters(adapter) }];
 }
 
-function initialAdapter<Config>(parts: RunParts<Config>, generator: TorchGenerator) {
+/**
+ * The adapter that a run starts with.
+ *
+ * @throws {LoraError} where the patterns leave nothing, or `--network_weights` does not fit
+ */
+export function initialAdapter<Config>(
+  parts: Pick<RunParts<Config>, 'config' | 'architecture' | 'networkWeights'> & {
+    readonly model: Pick<ResolvedWeights<Config>, 'config'>;
+  },
+  generator: CreateAdapterOptions['generator'],
+): Pick<LoadedWeights, 'adapter' | 'missing'> {
   const { config, architecture, model, networkWeights } = parts;
   const { lora } = architecture;
   const modules = selectTargets(
