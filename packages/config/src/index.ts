@@ -24,6 +24,7 @@ export { locateKeys } from './toml-lines.ts';
 export type { KeyLine } from './toml-lines.ts';
 export { countSteps } from './train-config.ts';
 export type {
+  EightBitBase,
   LoggedOptions,
   LoggingConfig,
   NetworkKind,

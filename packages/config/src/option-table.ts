@@ -1,5 +1,6 @@
 import type { OptionSpec } from './option-spec.ts';
 import { cachingOptions } from './options/caching.ts';
+import { eightBitOptions } from './options/eight-bit.ts';
 import { loraToolOptions } from './options/lora-tools.ts';
 import { machineOptions } from './options/machine.ts';
 import { modelOptions } from './options/model.ts';
@@ -12,6 +13,7 @@ import { trainingOptions } from './options/training.ts';
 /** Every option of every command: help, parsing, checks and tests are made from this table. */
 export const optionTable: readonly OptionSpec[] = [
   ...modelOptions,
+  ...eightBitOptions,
   ...networkOptions,
   ...optimizationOptions,
   ...trainingOptions,

@@ -71,13 +71,27 @@ describe('every option that works', () => {
     show_timesteps: ['image'],
     show_lr_schedule: ['image'],
     weighting_scheme: ['mode'],
+    fp8_format: ['e5m2'],
+    fp8_quant_mode: ['channel'],
     metadata_reso: ['640,384'],
     log_with: ['wandb'],
   };
-  const fieldOf: Record<string, string> = { network_args: 'excludePatterns', base_weights_multiplier: 'baseWeights' };
+  const eightBit = Object.fromEntries(
+    specs.flatMap(({ name }) => (/^(?:fp8|int8)_(?!t5)/.test(name) ? [[name, 'eightBitBase']] : [])),
+  );
+  const fieldOf: Record<string, string> = {
+    network_args: 'excludePatterns',
+    base_weights_multiplier: 'baseWeights',
+    ...eightBit,
+  };
   /** Options without which it changes nothing. */
   const others: Record<string, string[]> = {
     base_weights_multiplier: ['--base_weights', 'a.safetensors'],
+    fp8_scaled: ['--fp8_base'],
+    fp8_format: ['--fp8_base'],
+    fp8_quant_mode: ['--fp8_base', '--fp8_scaled'],
+    fp8_block_size: ['--fp8_base', '--fp8_scaled'],
+    fp8_cache_dir: ['--int8_base'],
     log_tracker_config: ['--log_with', 'wandb', '--wandb_run_name', 'mine'],
     wandb_run_name: ['--log_with', 'wandb'],
     wandb_api_key: ['--log_with', 'wandb'],
@@ -248,7 +262,7 @@ describe('mistakes', () => {
   test('are reported together, each with its place and remedy', async () => {
     const error = await failure(['--config_file', 'config', '--learning_rat', '1e-4', '--blocks', '--seed=abc'], {
       'config.toml':
-        '[model]\ntask = "t2v-1.3b"\nfp8_base = true\n[optimizer]\noptimizer-type = "AdamW"\nlearning_rate = true\n',
+        '[model]\ntask = "t2v-1.3b"\nsage_attn = true\n[optimizer]\noptimizer-type = "AdamW"\nlearning_rate = true\n',
     });
     expect(error.message).toMatchInlineSnapshot(`
       "--learning_rat is not an option of train. Did you mean "--learning_rate"?
@@ -257,7 +271,7 @@ describe('mistakes', () => {
       config.toml, line 5: optimizer-type in [optimizer] is not an option of train. Did you mean "optimizer_type"?
       config.toml, line 6: learning_rate = true: expected a number. Correct or remove it; the default is 2e-06.
       --seed abc: expected a whole number. Correct or remove it.
-      config.toml, line 3: fp8_base = true: 8-bit base weights are not in this release; the base stays in the type of its checkpoint, read from the file when needed. Remove fp8_base.
+      config.toml, line 3: sage_attn = true: SageAttention has no backward pass, so it cannot train; use sdpa or none. Remove sage_attn.
       dataset_config is missing. Write dataset_config = "dataset.toml".
       dit is missing. Write dit = "wan2.1_t2v_1.3B_bf16.safetensors", the file of the transformer.
       network_module is missing. Write network_module = "networks.lora_wan".

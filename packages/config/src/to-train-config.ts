@@ -2,6 +2,7 @@ import { ConfigError, type ConfigProblem } from './errors.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
+import { toEightBitBase } from './to-eight-bit-base.ts';
 import { toLoggingConfig } from './to-logging-config.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
@@ -42,6 +43,7 @@ export async function toTrainConfig(
     timestepBoundary: numberOrNull('timestep_boundary'),
     offloadInactiveDit: flag('offload_inactive_dit'),
     modelConfig: await readModelConfig(),
+    eightBitBase: toEightBitBase(values),
     vae: textOrNull('vae'),
 
     networkModule: text('network_module'),

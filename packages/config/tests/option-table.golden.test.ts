@@ -19,7 +19,17 @@ interface GoldenScript {
 
 /** Options that are ours, not the original's. */
 const ours = {
-  train: ['model_config', 'show_lr_schedule', 'qinglong_preset', 'qinglong_ratios'],
+  train: [
+    'model_config',
+    'int8_base',
+    'fp8_format',
+    'fp8_quant_mode',
+    'fp8_block_size',
+    'fp8_cache_dir',
+    'show_lr_schedule',
+    'qinglong_preset',
+    'qinglong_ratios',
+  ],
   'cache latents': ['architecture'],
   'cache text': ['architecture', 'tokenizer'],
   'average loras': [],

@@ -2,9 +2,6 @@ import { accepted, refused, works, type OptionSpec } from '../option-spec.ts';
 
 const wan = ['wan_train_network'];
 const forSamples = accepted('it serves preview samples and caching only; training reads the caches');
-const fp8 = refused(
-  '8-bit base weights are not in this release; the base stays in the type of its checkpoint, read from the file when needed',
-);
 const onlyText = 'only text-to-video and text-to-image models are in this release';
 
 export const wanTasks = [
@@ -191,29 +188,5 @@ export const modelOptions: readonly OptionSpec[] = [
     group: 'model',
     help: 'CLIP image encoder checkpoint.',
     support: forSamples,
-  },
-  {
-    name: 'fp8_base',
-    type: 'bool',
-    default: false,
-    group: 'model',
-    help: 'Keep the base model in 8-bit floating point.',
-    support: fp8,
-  },
-  {
-    name: 'fp8_scaled',
-    type: 'bool',
-    default: false,
-    scripts: [
-      ...wan,
-      'hv_1_5_train_network',
-      'fpack_train_network',
-      'flux_kontext_train_network',
-      'qwen_image_train_network',
-      'qwen_image_train',
-    ],
-    group: 'model',
-    help: 'Quantize base weights to E4M3 with a scale for each block.',
-    support: fp8,
   },
 ];

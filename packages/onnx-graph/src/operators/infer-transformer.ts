@@ -63,6 +63,23 @@ export const dequantize: Infer = (call) => {
   return [{ dtype: scale.dtype, shape: x.shape }];
 };
 
+/** `x·Wᵀ`, `W` `[N, K]` given as `[N, K / block_size, block_size]` codes with a scale each block. */
+export const matMulNBits: Infer = (call) => {
+  const [x, weight, scale] = [call.input(0), call.input(1), call.input(2)];
+  requireDtype(call, x, 'float32', 'float16');
+  requireDtype(call, weight, 'uint8');
+  sameDtype(call, [x, scale]);
+  const [K, N, block] = [call.int('K'), call.int('N'), call.int('block_size')];
+  if (call.int('bits') !== 8) call.failShapes('codes have 8 bits here');
+  if (x.shape.at(-1) !== K) call.failShapes(`the last axis is ${K}`);
+  const blocks = [N, Math.ceil(K / block)];
+  if (formatShape(weight.shape) !== formatShape([...blocks, block])) {
+    call.failShapes(`the weight is ${formatShape([...blocks, block])}`);
+  }
+  if (formatShape(scale.shape) !== formatShape(blocks)) call.failShapes(`the scale is ${formatShape(blocks)}`);
+  return [{ dtype: x.dtype, shape: [...x.shape.slice(0, -1), N] }];
+};
+
 function checkScale(call: OperatorCall, x: Value, scale: Value): void {
   if (scale.shape.length === 0) return;
   const axis = axisOf(call, call.int('axis', 1), x.shape.length);

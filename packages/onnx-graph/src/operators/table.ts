@@ -28,7 +28,7 @@ import {
   unsqueeze,
 } from './infer-movement.ts';
 import { convolution, resize } from './infer-spatial.ts';
-import { cast, dequantize, normalization, rotary } from './infer-transformer.ts';
+import { cast, dequantize, matMulNBits, normalization, rotary } from './infer-transformer.ts';
 
 const operator =
   (domain: OperatorSpec['domain']) =>
@@ -121,4 +121,5 @@ export const operators: Readonly<Record<string, OperatorSpec>> = {
   // transformers and storage
   RotaryEmbedding: ms(4, rotary, { interleaved: 'int', num_heads: 'int', rotary_embedding_dim: 'int' }),
   DequantizeLinear: std([2, 3], dequantize, { axis: 'int', block_size: 'int' }),
+  MatMulNBits: ms(3, matMulNBits, { K: 'int', N: 'int', bits: 'int', block_size: 'int', accuracy_level: 'int' }),
 };
