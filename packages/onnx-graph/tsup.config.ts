@@ -1,2 +1,2 @@
 import { library } from '../../tsup.base.ts';
-export default library();
+export default library({ index: 'src/index.ts', analysis: 'src/analysis.ts' });

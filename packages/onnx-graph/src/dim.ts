@@ -98,6 +98,9 @@ export function evaluateDim(dim: Dim, symbols: ReadonlyMap<string, number>): num
 export const dimTerms = (dim: Dim): { coefficient: number; symbols: string[] }[] =>
   [...parse(dim)].map(([monomial, coefficient]) => ({ coefficient, symbols: symbolsOf(monomial) }));
 
+/** The symbols of a length, e.g. `B` and `S` of `B*S+1`. */
+export const symbolsIn = (dim: Dim): string[] => [...new Set(dimTerms(dim).flatMap(({ symbols }) => symbols))];
+
 export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
 
 const symbolsOf = (monomial: string): string[] => (monomial === '' ? [] : monomial.split('*'));
