@@ -22,6 +22,7 @@ if (await run('install', installWorkspace)) {
   const { checkDocs } = await import('./docs-check.mjs');
   const { checkPackages } = await import('./check-packages.mjs');
   const { packAndRun } = await import('./pack-and-run.mjs');
+  const { rehearse } = await import('./release-rehearse.mjs');
 
   await run('format', () => runTool('oxfmt', '--check', '.'));
   await run('lint', () => runTool('oxlint', '--quiet'));
@@ -34,5 +35,6 @@ if (await run('install', installWorkspace)) {
   await run('documentation examples', checkDocs);
   await run('unit and golden tests', () => runVitest(['run']));
   if (isBuilt) await run('packed packages, installed elsewhere', packAndRun);
+  if (isBuilt) await run('rehearsal of a release, pure packages', () => rehearse({ onlyPure: true }));
 }
 summarize(steps);
