@@ -32,7 +32,7 @@ if (await run('install', installWorkspace)) {
   await run('workspace', () => runTool('sherif'));
   await run('unused files, exports and dependencies', () => runTool('knip'));
   if (isBuilt) await run('built entries', checkDist);
-  await run('documentation examples', checkDocs);
+  await run('documentation examples', () => checkDocs());
   await run('unit and golden tests', () => runVitest(['run']));
   if (isBuilt) await run('packed packages, installed elsewhere', packAndRun);
   if (isBuilt) await run('rehearsal of a release, pure packages', () => rehearse({ onlyPure: true }));

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, transformSync } from 'esbuild';
-import { outputProblem, readExamples } from '../readme-examples.mjs';
+import { outputProblem, readExamples } from '../doc-examples.mjs';
 import { root } from '../workspace.mjs';
 import { createProject } from './stranger.mjs';
 
