@@ -21,6 +21,7 @@ if (await run('install', installWorkspace)) {
   const { checkDist } = await import('./check-dist.mjs');
   const { checkDocs } = await import('./docs-check.mjs');
   const { checkPackages } = await import('./check-packages.mjs');
+  const { checkWorkflows } = await import('./check-workflows.mjs');
   const { packAndRun } = await import('./pack-and-run.mjs');
   const { rehearse } = await import('./release-rehearse.mjs');
 
@@ -29,6 +30,7 @@ if (await run('install', installWorkspace)) {
   await run('types', () => runTool('tsc', '--noEmit', '-p', 'tsconfig.json'));
   const isBuilt = await run('build', () => runTool('turbo', 'run', 'build', '--output-logs=errors-only'));
   await run('packages', checkPackages);
+  await run('workflows', checkWorkflows);
   await run('workspace', () => runTool('sherif'));
   await run('unused files, exports and dependencies', () => runTool('knip'));
   if (isBuilt) await run('built entries', checkDist);
