@@ -48,6 +48,16 @@ export interface Calibration {
  * A new section (step 0) starts the measurement of its stream again.
  *
  * @throws {MagCacheError} `MAGCACHE_OPTION`
+ *
+ * @example
+ * ```ts
+ * import { createCalibration } from '@musubi/magcache';
+ *
+ * const calibration = createCalibration({ steps: 2, featureSize: 2 });
+ * calibration.record(0, Float32Array.of(3, 4));
+ * calibration.record(1, Float32Array.of(1.5, 2));
+ * console.log(calibration.report().ratios); // [ 1, 0.5 ]
+ * ```
  */
 export function createCalibration({ steps, featureSize }: CalibrationOptions): Calibration {
   assertWhole('steps', steps, 1);

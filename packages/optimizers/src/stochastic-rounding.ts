@@ -5,6 +5,15 @@
  * @param bits float32 bit patterns
  * @param random16 uniform integers 0…65535, as many
  * @returns bfloat16 bit patterns: `(bits + random16) >> 16`
+ *
+ * @example
+ * ```ts
+ * import { roundStochastically } from '@musubi/optimizers';
+ *
+ * const bits = new Uint32Array(Float32Array.of(1.001).buffer);
+ * const [down, up] = [0, 65535].map((random) => roundStochastically(bits, Uint16Array.of(random))[0]!);
+ * console.log(up! - down!); // 1
+ * ```
  */
 export function roundStochastically(bits: Uint32Array, random16: Uint16Array): Uint16Array {
   return Uint16Array.from(bits, (word, i) => (word + random16[i]!) >>> 16);

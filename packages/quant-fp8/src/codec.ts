@@ -10,6 +10,14 @@ import type { Fp8Format } from './formats.ts';
  *
  * @returns one code a value
  * @throws {Fp8Error} `UNKNOWN_FORMAT`
+ *
+ * @example
+ * ```ts
+ * import { decodeFp8, encodeFp8 } from '@musubi/quant-fp8';
+ *
+ * const codes = encodeFp8(Float32Array.of(1, 1.1, 448), 'e4m3');
+ * console.log(decodeFp8(codes, 'e4m3')); // Float32Array(3) [ 1, 1.125, 448 ]
+ * ```
  */
 export function encodeFp8(values: Float32Array, format: Fp8Format): Uint8Array {
   return fromFloat32(values, formatSpec(format).dtype);

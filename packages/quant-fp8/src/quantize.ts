@@ -58,6 +58,17 @@ export type Fp8Weight = Omit<QuantizedWeight, 'mode' | 'relativeError' | 'square
  * @param weight `[out, in]`; other shapes get one scale
  * @throws {Fp8Error} `UNKNOWN_FORMAT`, `UNKNOWN_MODE`, `BLOCK_SIZE_INVALID`, `EMPTY_TENSOR`, `NOT_FINITE`,
  *   `ALREADY_QUANTIZED`, `UNSUPPORTED_DTYPE`, `SHAPE_MISMATCH` (bytes and shape differ)
+ *
+ * @example
+ * ```ts
+ * import { dequantizeWeight, quantizeWeight } from '@musubi/quant-fp8';
+ * import { fromFloat32 } from '@musubi/safetensors';
+ *
+ * const data = fromFloat32(Float32Array.of(1, 2, 100, 400), 'F32');
+ * const weight = quantizeWeight({ name: 'w', dtype: 'F32', shape: [2, 2], data }, { mode: 'channel' });
+ * console.log(weight.codes, [...dequantizeWeight(weight)].map((w) => w.toFixed(1)));
+ * // Uint8Array(4) [ 118, 126, 110, 126 ] [ '1.0', '2.0', '100.0', '400.0' ]
+ * ```
  */
 export function quantizeWeight(weight: WeightToQuantize, options: Fp8Options = {}): QuantizedWeight {
   const { name, dtype, shape, data } = weight;

@@ -13,7 +13,17 @@ export interface Distribution {
   readonly toTimestep: (x: number) => number;
 }
 
-/** The quantile function `u ∈ [0, 1) → t` of a distribution; a normal base is reached through the clamped inverse. */
+/**
+ * The quantile function `u ∈ [0, 1) → t` of a distribution; a normal base is reached through the clamped inverse.
+ *
+ * @example
+ * ```ts
+ * import { logitNormal, quantile } from '@musubi/samplers';
+ *
+ * const median = quantile(logitNormal(1, 3))(0.5);
+ * console.log(median.toFixed(2)); // 0.75
+ * ```
+ */
 export function quantile({ base, toTimestep }: Distribution): (u: number) => number {
   return base === 'uniform' ? toTimestep : (u) => toTimestep(probitClamped(u));
 }

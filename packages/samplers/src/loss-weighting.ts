@@ -21,6 +21,14 @@ export interface LossWeightingRequest {
  *
  * @returns float32 array `[B]`, or null for the schemes without weights
  * @throws {SamplerError} `UNKNOWN_WEIGHTING`
+ *
+ * @example
+ * ```ts
+ * import { lossWeighting } from '@musubi/samplers';
+ *
+ * console.log(lossWeighting({ weightingScheme: 'sigma_sqrt', timesteps: Float32Array.of(1000, 500) }));
+ * // Float32Array(2) [ 1, 4 ]
+ * ```
  */
 export function lossWeighting({
   weightingScheme,

@@ -10,6 +10,14 @@ import type { FloatDtype } from './internal/rounding.ts';
  * @param t noise level of each of the B items
  * @param dtype element type of t, in which `1 − t` is rounded (the transformer's with `sigma`, else float32)
  * @throws {SamplerError} `BATCH_SHAPE` when lengths do not fit
+ *
+ * @example
+ * ```ts
+ * import { noisyLatents } from '@musubi/samplers';
+ *
+ * console.log(noisyLatents(Float32Array.of(1, 2), Float32Array.of(0, 0), Float32Array.of(0.5, 0.25)));
+ * // Float32Array(2) [ 0.5, 1.5 ]
+ * ```
  */
 export function noisyLatents(
   latents: Float32Array,

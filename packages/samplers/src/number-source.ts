@@ -6,6 +6,13 @@ import { probitClamped } from './probit.ts';
  * number each, so that the generator's state alone continues a run.
  *
  * @param uniform gives a number in [0, 1)
+ *
+ * @example
+ * ```ts
+ * import { numberSource } from '@musubi/samplers';
+ *
+ * console.log(numberSource(() => 0.5).randn(2)); // Float32Array(2) [ 0, 0 ]
+ * ```
  */
 export function numberSource(uniform: () => number): NumberSource {
   const rand = (count: number): Float32Array => Float32Array.from({ length: count }, belowOne(uniform));

@@ -52,6 +52,16 @@ export interface BucketedUniform {
  *
  * @param numBuckets N; below 2 or null gives plain uniform numbers
  * @throws {SamplerError} `SAMPLER_OPTION` for slices that are no whole number from 0 to 2²⁴
+ *
+ * @example
+ * ```ts
+ * import { createBucketedUniform } from '@musubi/samplers';
+ * import { PythonRandom } from '@musubi/random';
+ *
+ * const pool = createBucketedUniform(4, new PythonRandom(1));
+ * const slices = Array.from({ length: 4 }, () => Math.floor(4 * pool()));
+ * console.log(slices.toSorted()); // [ 0, 1, 2, 3 ]
+ * ```
  */
 export function createBucketedUniform(numBuckets: number | null, source: PoolSource): BucketedUniform {
   assertBuckets(numBuckets);

@@ -37,6 +37,14 @@ export interface ScheduleRequest {
  * @returns `(step, baseRate) → rate`; give every group's own rate as `baseRate`
  * @throws {ScheduleError} `UNKNOWN_SCHEDULE`, `UNSUPPORTED_SCHEDULE`, `UNKNOWN_ARGUMENT`, `SCHEDULE_OPTION`; the returned function
  *   `SCHEDULE_STEP` for a step or a rate that is none, and for a step behind the end of a schedule that has one
+ *
+ * @example
+ * ```ts
+ * import { createSchedule, parseStepCount } from '@musubi/schedulers';
+ *
+ * const schedule = createSchedule({ name: 'linear', learningRate: 1, totalSteps: 10, warmup: parseStepCount('2') });
+ * console.log([0, 1, 2, 6].map((step) => schedule(step, 1))); // [ 0, 0.5, 1, 0.5 ]
+ * ```
  */
 export function createSchedule(request: ScheduleRequest): RateSchedule {
   const schedule = create(request);

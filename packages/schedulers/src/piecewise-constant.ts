@@ -5,6 +5,14 @@ import type { Schedule } from './factors.ts';
  * Steps of constant factors, written `1:10,0.1:20,0.005`: 1 before step 10, 0.1 before step 20, then 0.005.
  *
  * @throws {ScheduleError} `SCHEDULE_OPTION` when the rules cannot be read
+ *
+ * @example
+ * ```ts
+ * import { piecewiseConstant } from '@musubi/schedulers';
+ *
+ * const factor = piecewiseConstant('1:10,0.1:20,0.005');
+ * console.log([9, 10, 20].map(factor)); // [ 1, 0.1, 0.005 ]
+ * ```
  */
 export function piecewiseConstant(stepRules: string): Schedule {
   const parts = stepRules.split(',').map((part) => part.split(':').map((text) => text.trim()));

@@ -24,7 +24,18 @@ export interface RateCursor {
   restore(state: RateState): void;
 }
 
-/** A cursor over a schedule, at the first step. */
+/**
+ * A cursor over a schedule, at the first step.
+ *
+ * @example
+ * ```ts
+ * import { createRateCursor } from '@musubi/schedulers';
+ *
+ * const cursor = createRateCursor((step, rate) => rate / (step + 1), [1e-3, 2e-3]);
+ * cursor.advance();
+ * console.log(cursor.rates(), cursor.state().step); // [ 0.0005, 0.001 ] 1
+ * ```
+ */
 export function createRateCursor(schedule: RateSchedule, baseRates: readonly number[]): RateCursor {
   let state: RateState = { step: 0, baseRates: [...baseRates] };
   return {

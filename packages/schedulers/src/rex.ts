@@ -16,6 +16,14 @@ export interface RexOptions extends Span {
 /**
  * Reflected exponential schedule (Chen et al. 2021, arXiv 2107.04197): `m + (1 − m)·z / (α + β·z)`, where z falls from 1 to 0
  * behind the warm-up. The warm-up is a straight line from m at step 0 to 1 at step W, and the curve is scaled to start at 1.
+ *
+ * @example
+ * ```ts
+ * import { rexCurve } from '@musubi/schedulers';
+ *
+ * const factor = rexCurve({ warmupSteps: 0, totalSteps: 10, minLrRatio: 0 });
+ * console.log([0, 5, 10].map((step) => factor(step).toFixed(3))); // [ '1.000', '0.909', '0.000' ]
+ * ```
  */
 export function rexCurve({
   warmupSteps,

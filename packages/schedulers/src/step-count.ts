@@ -10,6 +10,13 @@ export type StepCount = { readonly steps: number } | { readonly share: number };
  * 250 % of the run and `0` the share 0.
  *
  * @throws {ScheduleError} `BAD_STEP_COUNT` for text that is no number
+ *
+ * @example
+ * ```ts
+ * import { parseStepCount, resolveStepCount } from '@musubi/schedulers';
+ *
+ * console.log(['10', '0.1', '25%'].map((text) => resolveStepCount(parseStepCount(text), 200))); // [ 10, 20, 50 ]
+ * ```
  */
 export function parseStepCount(text: string): StepCount {
   const trimmed = text.trim();
