@@ -18,7 +18,7 @@ export type { PlainValue, PythonValue } from './python-value.ts';
 export type { QuantizeConfig } from './quantize-config.ts';
 export { readOptions } from './read-options.ts';
 export type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
-export { resolveCommand, resolveOptions } from './resolve-options.ts';
+export { examineCommand, resolveCommand, resolveOptions } from './resolve-options.ts';
 export type { ResolvedCommand, ResolvedOptions, ResolveRequest } from './resolve-options.ts';
 export { locateKeys } from './toml-lines.ts';
 export type { KeyLine } from './toml-lines.ts';

@@ -30,6 +30,8 @@ interface Resolved {
   readonly origins: ReadonlyMap<string, Origin>;
   /** Lines to print once: options that were accepted, and what is done instead of them. */
   readonly answers: readonly string[];
+  /** What is wrong; never any where the configuration is to be used. */
+  readonly problems: readonly ConfigProblem[];
 }
 
 /** The options of a training command. */
@@ -54,6 +56,19 @@ export type ResolvedCommand =
  * @throws {ConfigError} with every problem found; nothing is returned that a run could half use
  */
 export async function resolveCommand(request: ResolveRequest): Promise<ResolvedCommand> {
+  const found = await examineCommand(request);
+  throwIfAny(found.problems);
+  return found;
+}
+
+/**
+ * As {@link resolveCommand}, with the mistakes as `problems` beside the rest: an option with a mistake keeps its default, so
+ * that what it names can still be looked at.
+ *
+ * @throws {ConfigError} `UNKNOWN_COMMAND`, `NOT_IN_THIS_RELEASE` of a command, `CONFIG_FILE_NOT_FOUND`, `CONFIG_FILE_UNREADABLE`,
+ *   `TOML_SYNTAX`
+ */
+export async function examineCommand(request: ResolveRequest): Promise<ResolvedCommand> {
   const command = workingCommand(request.command);
   const read = await readOptions(command, request.argv, request.readText);
   switch (command.task) {
@@ -102,16 +117,15 @@ export async function resolveOptions(request: ResolveRequest): Promise<ResolvedO
   ]);
 }
 
-/** @throws {ConfigError} when there are problems */
 function resolved(command: CommandSpec, read: OptionsRead, problems: readonly ConfigProblem[]): Resolved {
   const wrong = new Set(read.problems.map(({ option }) => option));
-  throwIfAny([
-    ...read.problems,
-    ...[...read.options.values()].flatMap(notInThisRelease),
-    // An option that could not be read is not also missing.
-    ...problems.filter(({ option }) => !wrong.has(option)),
-  ]);
   return {
+    problems: [
+      ...read.problems,
+      ...[...read.options.values()].flatMap(notInThisRelease),
+      // An option that could not be read is not also missing.
+      ...problems.filter(({ option }) => !wrong.has(option)),
+    ],
     command,
     origins: new Map([...read.options].map(([name, { origin }]) => [name, origin])),
     answers: [...read.answers, ...answersOf([...read.options.values()])],

@@ -59,4 +59,4 @@ export type {
   TrainingDataOptions,
 } from './training-data.ts';
 export { DatasetError, datasetErrorCodes } from './errors.ts';
-export type { ConfigIssue, DatasetErrorCode, DatasetErrorFacts, DatasetWarning, Warn } from './errors.ts';
+export type { ConfigIssue, DatasetErrorCode, DatasetErrorFacts, DatasetWarning, OnProblem, Warn } from './errors.ts';

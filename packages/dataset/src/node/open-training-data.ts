@@ -5,11 +5,11 @@ import { openSafetensorsFile } from '@musubi/safetensors/node';
 import { lineFinder, parseDatasetConfig } from '../config-text.ts';
 import { readDatasetConfig } from '../dataset-config.ts';
 import type { DatasetConfig } from '../dataset-types.ts';
-import type { Warn } from '../errors.ts';
+import { attempt, type DatasetError, type OnProblem, type Warn } from '../errors.ts';
 import { assertAnyItems, findItems, type FoundItems } from '../find-items.ts';
 import type { OptionValue } from '../option-table.ts';
 import { type DatasetSource, inspectSource } from '../sources.ts';
-import { createTrainingData, type TrainingData } from '../training-data.ts';
+import { createTrainingData, type PreparedDataset, type TrainingData } from '../training-data.ts';
 import { cacheDirectoryOf } from './cache-directory.ts';
 import { diskFiles, locate, readText } from './disk.ts';
 
@@ -22,6 +22,8 @@ export interface LoadDatasetConfigOptions {
   /** Where relative paths start, default the process's working directory. */
   readonly workingDirectory?: string;
   readonly warn?: Warn;
+  /** Told of mistakes that leave others to be found; a dataset with one has no items then. */
+  readonly onProblem?: OnProblem | undefined;
 }
 
 export interface LoadedDataset {
@@ -35,7 +37,7 @@ export interface LoadedDataset {
  * @throws {DatasetError} of `parseDatasetConfig`, `readDatasetConfig` and `inspectSource`
  */
 export async function loadDatasetConfig(options: LoadDatasetConfigOptions): Promise<LoadedDataset[]> {
-  const { datasetConfigPath: file, architecture, workingDirectory, commandLine, warn } = options;
+  const { datasetConfigPath: file, architecture, workingDirectory, commandLine, warn, onProblem } = options;
   const files = diskFiles(workingDirectory);
   if (!/\.(toml|json)$/i.test(file)) parseDatasetConfig('', file); // refused before it is looked for
   const text = await readText(locate(file, workingDirectory));
@@ -45,9 +47,13 @@ export async function loadDatasetConfig(options: LoadDatasetConfigOptions): Prom
     lineOf: lineFinder(text, file),
     ...(commandLine ? { commandLine } : {}),
     ...(warn ? { warn } : {}),
+    onProblem,
   });
   const datasets: LoadedDataset[] = [];
-  for (const config of configs) datasets.push({ config, source: await inspectSource(config, files) });
+  for (const config of configs) {
+    const source = await attempt(onProblem, () => inspectSource(config, files));
+    datasets.push({ config, source: source ?? { items: [], hasControl: false } });
+  }
   return datasets;
 }
 
@@ -71,35 +77,61 @@ export interface OpenTrainingDataOptions {
  *   `OPTION_OUT_OF_RANGE`, and those of `loadDatasetConfig`
  */
 export async function openTrainingData(options: OpenTrainingDataOptions): Promise<TrainingData> {
-  const { datasetConfigPath, architecture, datasetSeed, numTimestepBuckets, logger, workingDirectory } = options;
+  const { datasetSeed, numTimestepBuckets, logger } = options;
   const warn: Warn = ({ message }) => logger?.(message);
+  const prepared = await findTrainingData({ ...options, warn });
+  return createTrainingData(prepared, { datasetSeed, numTimestepBuckets, openCache: openSafetensorsFile, warn });
+}
+
+export interface FindTrainingDataOptions extends Pick<
+  OpenTrainingDataOptions,
+  'datasetConfigPath' | 'architecture' | 'workingDirectory'
+> {
+  readonly warn: Warn;
+  /** Told of mistakes that leave others to be found; what they are about is left out then. */
+  readonly onProblem?: OnProblem | undefined;
+}
+
+/**
+ * The items of all datasets, for `createTrainingData`. Of image caches the headers are read.
+ *
+ * @throws {DatasetError} as `openTrainingData`
+ */
+export async function findTrainingData(options: FindTrainingDataOptions): Promise<PreparedDataset[]> {
+  const { datasetConfigPath, architecture, workingDirectory, warn, onProblem } = options;
+  let failures = 0;
+  const noted = onProblem && ((error: DatasetError) => (failures++, onProblem(error)));
   const loaded = await loadDatasetConfig({
     datasetConfigPath,
     architecture: architecture.shortName,
     warn,
+    onProblem: noted,
     ...(workingDirectory === undefined ? {} : { workingDirectory }),
   });
   const files = diskFiles(workingDirectory);
-  const openCache = openSafetensorsFile;
 
   const found: (FoundItems & { readonly folder: string })[] = [];
   for (const [index, { config }] of loaded.entries()) {
-    const path = cacheDirectoryOf(config, index);
-    const names = (await files.list(path))?.filter(({ isFolder }) => !isFolder).map(({ name }) => name) ?? null;
-    const pathOf = (name: string) => join(locate(path, workingDirectory), name);
-    const { items, report } = await findItems(config, { path, names, pathOf }, { openCache, warn });
-    found.push({ items, report, folder: path });
+    const items = await attempt(noted, async () => {
+      const path = cacheDirectoryOf(config, index);
+      const names = (await files.list(path))?.filter(({ isFolder }) => !isFolder).map(({ name }) => name) ?? null;
+      const pathOf = (name: string) => join(locate(path, workingDirectory), name);
+      const folder = { path, names, pathOf };
+      const of = await findItems(config, folder, { openCache: openSafetensorsFile, warn, onProblem: noted });
+      return { ...of, folder: path };
+    });
+    found.push(items ?? { items: [], report: 'a dataset that cannot be used', folder: '' });
   }
-  assertAnyItems(found, architecture.shortName);
+  // what was told of already leaves nothing to train on, but not for want of caches
+  if (failures === 0) assertAnyItems(found, architecture.shortName);
   for (const [index, { items, report }] of found.entries()) {
-    if (items.length > 0) continue;
+    if (items.length > 0 || failures > 0) continue;
     const message = `datasets[${index}] has nothing to train on. Looked in ${report}. Make its caches or remove it.`;
     warn({ code: 'DATASET_EMPTY', message });
   }
-  const prepared = loaded.map(({ config, source }, index) => ({
+  return loaded.map(({ config, source }, index) => ({
     config,
     hasControl: source.hasControl,
     items: found[index]?.items ?? [],
   }));
-  return createTrainingData(prepared, { datasetSeed, numTimestepBuckets, openCache, warn });
 }
