@@ -36,9 +36,11 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     context.stdout.write(commandHelp(command));
     return 0;
   }
-  if (word === 'wandb') {
-    const { wandbCommand } = await import('./wandb-command.ts');
-    return await wandbCommand(rest, context);
+  switch (word) {
+    case 'wandb':
+      return (await import('./wandb-command.ts')).wandbCommand(rest, context);
+    case 'validate':
+      return (await import('./validate-command.ts')).validateCommand(rest, context);
   }
   const found = await resolveCommand({ command: word, argv: rest, readText: context.readText });
   switch (found.task) {

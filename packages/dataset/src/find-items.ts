@@ -60,8 +60,7 @@ export async function findItems(
   }
   const items = await mapInOrder(found, async ({ name, item }): Promise<TrainingItem | null> => {
     const latentCache = folder.pathOf(name);
-    const keys =
-      config.kind === 'image' ? await attempt(onProblem, () => readCacheKeys(latentCache, openCache)) : [];
+    const keys = config.kind === 'image' ? await attempt(onProblem, () => readCacheKeys(latentCache, openCache)) : [];
     if (keys === null) return null;
     const key = bucketKey(config, selectBucket([item.width, item.height]), item, keys);
     const textCache = folder.pathOf(textCacheName(item.base, shortName));

@@ -5,3 +5,7 @@ export { planLearningRates } from './node/plan-learning-rates.ts';
 export type { CachingHooks, CachingOutcome, CachingProgress } from './node/caching/hooks.ts';
 export { runCacheLatents } from './node/caching/cache-latents.ts';
 export { runCacheTexts } from './node/caching/cache-texts.ts';
+export type { Finding, FindingPlace } from './findings.ts';
+export { findingsOf } from './findings.ts';
+export { checkCacheLatents, checkCacheTexts } from './node/checking/check-caching.ts';
+export { checkTraining } from './node/checking/check-training.ts';

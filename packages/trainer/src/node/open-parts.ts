@@ -2,6 +2,7 @@ import type { TrainConfig } from '@musubi/config';
 import type { Adapter } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, LoraModule, ResolvedWeights } from '@musubi/models';
+import type { TensorStore } from '@musubi/safetensors';
 
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -77,10 +78,13 @@ async function readModelJson(dit: string, logger: (line: string) => void): Promi
 }
 
 /** `--network_weights` */
-export async function readNetworkWeights({ networkWeights }: TrainConfig): Promise<Adapter | null> {
+export async function readNetworkWeights(
+  { networkWeights }: TrainConfig,
+  openFile = openCheckpointFile,
+): Promise<Adapter | null> {
   if (networkWeights === null) return null;
   return withFile('network_weights', networkWeights, async () => {
-    const store = await openCheckpointFile(networkWeights);
+    const store = await openFile(networkWeights);
     return readAdapter(store).finally(() => store.close());
   });
 }
@@ -99,16 +103,26 @@ export async function openFrozenAdapters(
   const adapters: InjectedAdapter[] = [];
   for (const [index, { path, multiplier }] of baseWeights.entries()) {
     const prefix = `base_weights.${index}.`;
-    const [adapter, source] = await withFile('base_weights', path, async () => {
-      const store = await openCheckpointFile(path);
-      closing.push(() => store.close());
-      const read = await readAdapter(store);
-      assertFits(read, layers);
-      return [read, adapterSource(store, files.locate(prefix))] as const;
-    });
-    adapters.push({ adapter, multiplier, prefix, source });
+    const { adapter, store } = await openFrozenAdapter(path, layers, closing);
+    adapters.push({ adapter, multiplier, prefix, source: adapterSource(store, files.locate(prefix)) });
   }
   return adapters;
+}
+
+/** One file of `--base_weights`; `layers` null where the model is not known. */
+export async function openFrozenAdapter(
+  path: string,
+  layers: readonly LoraModule[] | null,
+  closing: Closing,
+  openFile = openCheckpointFile,
+): Promise<{ adapter: Adapter; store: TensorStore }> {
+  return withFile('base_weights', path, async () => {
+    const store = await openFile(path);
+    closing.push(() => store.close());
+    const adapter = await readAdapter(store);
+    if (layers !== null) assertFits(adapter, layers);
+    return { adapter, store };
+  });
 }
 
 function assertFits({ modules }: Adapter, layers: readonly LoraModule[]): void {
