@@ -39,6 +39,8 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
   switch (word) {
     case 'wandb':
       return (await import('./wandb-command.ts')).wandbCommand(rest, context);
+    case 'doctor':
+      return (await import('./doctor-command.ts')).doctorCommand(rest, context);
     case 'validate':
       return (await import('./validate-command.ts')).validateCommand(rest, context);
   }

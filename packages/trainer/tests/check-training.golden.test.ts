@@ -140,16 +140,16 @@ describe.runIf(run !== '')('a recorded run', () => {
     expect(findings[2]?.message).toContain('another caption');
     expect(findings[3]?.message).toContain('belong to no picture any more');
   });
-
-  async function cacheFolder(): Promise<string> {
-    const caches = (await readdir('cache', { recursive: true })).find((name) => /\d+x\d+_wan\.safetensors$/.test(name));
-    const folder = join('cache', caches ?? '', '..');
-    expect(existsSync(goldenPath('runs', run, folder))).toBe(true);
-    return folder;
-  }
-
-  async function listing(): Promise<string[]> {
-    const names = (await readdir('.', { recursive: true })).toSorted();
-    return Promise.all(names.map(async (name) => `${name} ${(await stat(name)).mtimeMs}`));
-  }
 });
+
+async function cacheFolder(): Promise<string> {
+  const caches = (await readdir('cache', { recursive: true })).find((name) => /\d+x\d+_wan\.safetensors$/.test(name));
+  const folder = join('cache', caches ?? '', '..');
+  expect(existsSync(goldenPath('runs', run, folder))).toBe(true);
+  return folder;
+}
+
+async function listing(): Promise<string[]> {
+  const names = (await readdir('.', { recursive: true })).toSorted();
+  return Promise.all(names.map(async (name) => `${name} ${(await stat(name)).mtimeMs}`));
+}

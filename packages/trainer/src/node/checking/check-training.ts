@@ -153,14 +153,16 @@ async function checkOutput(
 
 /** Files that lie in the output folder at the end, at most. */
 function savedFiles(config: TrainConfig, { maxTrainSteps, numEpochs }: StepPlan): number {
-  const count = (total: number, every: number | null, last: number | null): number => {
-    if (every === null || every < 1) return 0;
-    const all = Math.floor(total / every);
-    return last === null ? all : Math.min(all, last + 1);
-  };
   const { saveEveryNEpochs, saveLastNEpochs, saveEveryNSteps, saveLastNSteps } = config;
   const keptSteps = saveLastNSteps === null ? null : Math.ceil(saveLastNSteps / (saveEveryNSteps ?? 1));
-  return 1 + count(numEpochs, saveEveryNEpochs, saveLastNEpochs) + count(maxTrainSteps, saveEveryNSteps, keptSteps);
+  const ofEpochs = keptFiles(numEpochs, saveEveryNEpochs, saveLastNEpochs);
+  return 1 + ofEpochs + keptFiles(maxTrainSteps, saveEveryNSteps, keptSteps);
+}
+
+function keptFiles(total: number, every: number | null, last: number | null): number {
+  if (every === null || every < 1) return 0;
+  const all = Math.floor(total / every);
+  return last === null ? all : Math.min(all, last + 1);
 }
 
 /** Files that training does not read, but that a configuration names for caching and samples. */
