@@ -19,6 +19,7 @@ const allowedDependencies = {
     '@musubi/lora',
     '@musubi/quant-fp8',
     '@musubi/random',
+    '@musubi/runtime',
     '@musubi/samplers',
     '@musubi/schedulers',
     '@musubi/tracking',

@@ -40,6 +40,8 @@ async function dispatch(written: readonly string[], context: CliContext): Promis
   switch (word) {
     case 'wandb':
       return (await import('./wandb-command.ts')).wandbCommand(rest, context);
+    case 'doctor':
+      return (await import('./doctor-command.ts')).doctorCommand(rest, context);
     case 'validate':
       return (await import('./validate-command.ts')).validateCommand(rest, context);
   }

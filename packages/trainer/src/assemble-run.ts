@@ -24,7 +24,7 @@ import type { TrainingHooks, TrainingRun } from './train.ts';
 
 import { type BaseDtype, baseDtype } from './base-dtype.ts';
 import { learningRates } from './learning-rates.ts';
-import { prepareMicroBatch } from './micro-batch.ts';
+import { type MicroBatchOptions, prepareMicroBatch } from './micro-batch.ts';
 import { type StepPlan, planSteps } from './step-plan.ts';
 import { type TrainingModel, createTrainingModel } from './training-model.ts';
 
@@ -84,7 +84,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   const optimizer = createOptimizer(config.optimizerType, groups, config.optimizerArgs);
   const rates = learningRates(config, optimizer, plan);
   const dtype = baseDtype(model.weights);
-  const sampler = createRunSampler(config, dtype, parts.seed, parts.pythonRandom, highNoise);
+  const sampler = createRunSampler(config, dtype, parts, highNoise);
   const dropout = dropoutOf(config);
   const shared = {
     architecture,
@@ -140,10 +140,9 @@ function constructModel<Config>(
 export function createRunSampler(
   config: TrainConfig,
   dtype: BaseDtype,
-  seed: number,
-  pythonRandom: PoolSource,
-  highNoise?: Pick<HighNoisePart, 'timestepBoundary'> | null,
-): TimestepSampler {
+  { seed, pythonRandom }: Pick<RunParts<unknown>, 'seed' | 'pythonRandom'>,
+  highNoise: Pick<HighNoisePart, 'timestepBoundary'> | null,
+): MicroBatchOptions<unknown>['sampler'] {
   const timesteps = { ...config, sigmaDtype: dtype };
   assertRangeIsHit(timesteps, seed);
   const bucketedUniform =

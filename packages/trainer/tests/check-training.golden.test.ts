@@ -47,13 +47,15 @@ describe.runIf(run !== '')('a recorded run', () => {
   test('tells of all mistakes at once', async () => {
     const wrong =
       '--optimizer_type Adamm --lr_scheduler cosin --dit my_lora.safetensors --base_weights none.safetensors ' +
-      '--network_weights dit.safetensors --output_dir dit.safetensors --dataset_config none.toml --metadata_reso 1,2,3';
+      '--network_weights dit.safetensors --dit_high_noise none.safetensors --output_dir dit.safetensors --dataset_config none.toml --metadata_reso 1,2,3';
     expect(told(await check(wrong))).toEqual([
       'error METADATA_RESOLUTION metadata_reso',
+      'error OPTION_CONFLICT timestep_boundary',
       'error FILE_NOT_FOUND dataset_config',
       'error UNKNOWN_OPTIMIZER optimizer_type',
       'error UNKNOWN_SCHEDULE lr_scheduler',
       'error UNSUPPORTED_MODEL dit',
+      'error FILE_NOT_FOUND dit_high_noise',
       'error NOT_A_LORA network_weights',
       'error FILE_NOT_FOUND base_weights',
       'error OUTPUT_UNWRITABLE output_dir',
@@ -73,6 +75,8 @@ describe.runIf(run !== '')('a recorded run', () => {
     '--network_weights my_lora.safetensors --network_dim 3',
     '--base_weights none.safetensors',
     '--dataset_config none.toml',
+    '--dit_high_noise dit.safetensors',
+    '--dit_high_noise my_lora.safetensors --timestep_boundary 0.8',
     '--output_dir dit.safetensors',
     '--min_timestep 999 --max_timestep 1000 --preserve_distribution_shape',
     '--network_args exclude_patterns=[r".*"]',
@@ -140,16 +144,16 @@ describe.runIf(run !== '')('a recorded run', () => {
     expect(findings[2]?.message).toContain('another caption');
     expect(findings[3]?.message).toContain('belong to no picture any more');
   });
-
-  async function cacheFolder(): Promise<string> {
-    const caches = (await readdir('cache', { recursive: true })).find((name) => /\d+x\d+_wan\.safetensors$/.test(name));
-    const folder = join('cache', caches ?? '', '..');
-    expect(existsSync(goldenPath('runs', run, folder))).toBe(true);
-    return folder;
-  }
-
-  async function listing(): Promise<string[]> {
-    const names = (await readdir('.', { recursive: true })).toSorted();
-    return Promise.all(names.map(async (name) => `${name} ${(await stat(name)).mtimeMs}`));
-  }
 });
+
+async function cacheFolder(): Promise<string> {
+  const caches = (await readdir('cache', { recursive: true })).find((name) => /\d+x\d+_wan\.safetensors$/.test(name));
+  const folder = join('cache', caches ?? '', '..');
+  expect(existsSync(goldenPath('runs', run, folder))).toBe(true);
+  return folder;
+}
+
+async function listing(): Promise<string[]> {
+  const names = (await readdir('.', { recursive: true })).toSorted();
+  return Promise.all(names.map(async (name) => `${name} ${(await stat(name)).mtimeMs}`));
+}

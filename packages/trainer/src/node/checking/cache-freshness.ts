@@ -122,10 +122,11 @@ async function withHeader<T>(file: string, otherwise: T, use: (store: TensorStor
 }
 
 async function isOlder(cache: string, sources: readonly string[]): Promise<boolean> {
-  const time = async (path: string) => (await stat(path)).mtimeMs;
-  const times = await Promise.all(sources.map(time));
-  return Math.max(...times) > (await time(cache));
+  const times = await Promise.all(sources.map(modifiedMs));
+  return Math.max(...times) > (await modifiedMs(cache));
 }
+
+const modifiedMs = async (path: string): Promise<number> => (await stat(path)).mtimeMs;
 
 function listOf(names: readonly string[]): string {
   return names.slice(0, 5).join(', ') + (names.length > 5 ? ` and ${names.length - 5} more` : '');

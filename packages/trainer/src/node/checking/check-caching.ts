@@ -54,12 +54,13 @@ export function checkCacheTexts(config: CacheTextConfig): Promise<readonly Findi
     },
     async ({ items }) => {
       const { width } = umt5.published;
-      // A piece of text has at least one byte.
-      const tokens = (caption: string) => Math.min(512, Buffer.byteLength(caption) + 2);
-      return items.reduce((sum, { caption }) => sum + tokens(caption) * width * 2, 0);
+      return items.reduce((sum, { caption }) => sum + mostTokens(caption) * width * 2, 0);
     },
   );
 }
+
+/** A piece of text has at least one byte. */
+const mostTokens = (caption: string): number => Math.min(512, Buffer.byteLength(caption) + 2);
 
 const isSet = (value: string | undefined): boolean => /^(1|ON|YES|TRUE)$/i.test(value ?? '');
 

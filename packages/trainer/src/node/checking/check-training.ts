@@ -20,9 +20,11 @@ import { standInOptimizer } from '../../learning-rate-plan.ts';
 import { learningRates } from '../../learning-rates.ts';
 import { checkMetadata } from '../../run-metadata.ts';
 import { type StepPlan, planSteps } from '../../step-plan.ts';
+import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { makeOutputFolder } from '../adapter-folder.ts';
 import { removeFolders } from '../make-folder.ts';
-import { type Closing, openBaseModel, openFrozenAdapter, readNetworkWeights } from '../open-parts.ts';
+import { type BaseModel, type Closing, openBaseModel, openFrozenAdapter, readNetworkWeights } from '../open-parts.ts';
+import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import { withFile } from '../with-file.ts';
 import { checkCacheFreshness } from './cache-freshness.ts';
 import { checkCacheHeaders } from './cache-headers.ts';
@@ -41,7 +43,9 @@ export async function checkTraining(config: TrainConfig): Promise<readonly Findi
   const closing: Closing = [];
   try {
     await collector.attempt(() => checkMetadata(config, wan, 0), { option: 'metadata_reso' });
-    await checkSampling(collector, config);
+    const place = { option: 'timestep_boundary' };
+    const timestepBoundary = await collector.attempt(() => resolveTimestepBoundary(config, wan), place);
+    await checkSampling(collector, config, timestepBoundary);
     const datasets = await checkData(collector, config);
     const plan = datasets && (await planOf(collector, config, datasets));
     await checkOptimizer(collector, config, plan?.maxTrainSteps ?? config.maxTrainSteps);
@@ -49,6 +53,7 @@ export async function checkTraining(config: TrainConfig): Promise<readonly Findi
       config.dit === ''
         ? null
         : await collector.attempt(() => openBaseModel(config, wan, closing, () => {}), { option: 'dit' });
+    await checkHighNoise(collector, config, model, closing);
     const adapter = await checkAdapters(collector, config, model, closing);
     if (datasets) await checkCacheHeaders(collector, datasets, wan, model?.config ?? null);
     await checkOutput(collector, config, plan, adapter);
@@ -59,11 +64,16 @@ export async function checkTraining(config: TrainConfig): Promise<readonly Findi
   return collector.findings;
 }
 
-async function checkSampling(collector: Collector, config: TrainConfig): Promise<void> {
+async function checkSampling(
+  collector: Collector,
+  config: TrainConfig,
+  timestepBoundary: number | null,
+): Promise<void> {
   const dtype = baseDtype(new Map());
-  await collector.attempt(() => createRunSampler(config, dtype, 0, new PythonRandom(0)), {
-    option: 'timestep_sampling',
-  });
+  const random = { seed: 0, pythonRandom: new PythonRandom(0) };
+  const highNoise = timestepBoundary === null ? null : { timestepBoundary };
+  const place = { option: 'timestep_sampling' };
+  await collector.attempt(() => createRunSampler(config, dtype, random, highNoise), place);
   await collector.attempt(() => dropoutOf(config), { option: 'network_dropout' });
 }
 
@@ -99,6 +109,24 @@ async function checkOptimizer(collector: Collector, config: TrainConfig, maxTrai
 
 /** Stands for one that is not known, whose schedule can be looked at all the same. */
 const anyOptimizer = { isScheduleFree: false, ownLearningRates: () => null };
+
+/** @param low null where the first model is not known: then it is not compared */
+async function checkHighNoise(
+  collector: Collector,
+  config: TrainConfig,
+  low: BaseModel<WanConfig> | null,
+  closing: Closing,
+): Promise<void> {
+  const { ditHighNoise } = config;
+  if (ditHighNoise === null) return;
+  const open = async () => {
+    if (low) return openHighNoiseModel(config, wan, low, closing);
+    const store = await withFile('dit_high_noise', ditHighNoise, () => openCheckpointFile(ditHighNoise));
+    closing.push(() => store.close());
+    return null;
+  };
+  await collector.attempt(open, { option: 'dit_high_noise' });
+}
 
 /** @returns the adapter that would be trained, without its weights */
 async function checkAdapters(
@@ -153,14 +181,16 @@ async function checkOutput(
 
 /** Files that lie in the output folder at the end, at most. */
 function savedFiles(config: TrainConfig, { maxTrainSteps, numEpochs }: StepPlan): number {
-  const count = (total: number, every: number | null, last: number | null): number => {
-    if (every === null || every < 1) return 0;
-    const all = Math.floor(total / every);
-    return last === null ? all : Math.min(all, last + 1);
-  };
   const { saveEveryNEpochs, saveLastNEpochs, saveEveryNSteps, saveLastNSteps } = config;
   const keptSteps = saveLastNSteps === null ? null : Math.ceil(saveLastNSteps / (saveEveryNSteps ?? 1));
-  return 1 + count(numEpochs, saveEveryNEpochs, saveLastNEpochs) + count(maxTrainSteps, saveEveryNSteps, keptSteps);
+  const ofEpochs = keptFiles(numEpochs, saveEveryNEpochs, saveLastNEpochs);
+  return 1 + ofEpochs + keptFiles(maxTrainSteps, saveEveryNSteps, keptSteps);
+}
+
+function keptFiles(total: number, every: number | null, last: number | null): number {
+  if (every === null || every < 1) return 0;
+  const all = Math.floor(total / every);
+  return last === null ? all : Math.min(all, last + 1);
 }
 
 /** Files that training does not read, but that a configuration names for caching and samples. */
