@@ -55,8 +55,8 @@ export function commandHelp(command: CommandSpec): string {
 
 /** What has to stand behind a command. */
 function required({ task }: CommandSpec, hasFile: boolean): string[] {
-  if (task === 'cache latents') return ['--architecture wan --dataset_config FILE --vae FILE …'];
-  if (task === 'cache text') return ['--architecture wan --dataset_config FILE --t5 FILE …'];
+  if (task === 'cache latents') return ['--dataset_config FILE --vae FILE …'];
+  if (task === 'cache text') return ['--dataset_config FILE …'];
   if (task === 'quantize') return ['--architecture NAME …'];
   return [...(hasFile ? ['--config_file FILE'] : []), '[OPTIONS]'];
 }

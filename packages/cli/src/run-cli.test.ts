@@ -100,7 +100,7 @@ describe('without training', () => {
     [['trian'], 'error: "trian" is not a command. Did you mean "train"?\n'],
     [
       ['fpack_train_network'],
-      'error: fpack_train_network: this model is not in this release. Commands that work: cache_latents, ',
+      'error: 3 problems\n  fpack_train_network: this model is not in this release. Commands that work: cache_latents, ',
     ],
     [['train', '--config_file', 'absent'], 'error: The configuration file absent.toml does not exist. '],
   ])('%j exits with 2', async (argv, message) => {

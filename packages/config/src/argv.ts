@@ -39,14 +39,7 @@ export function parseArguments(
     const attached = equals < 0 ? undefined : token.slice(equals + 1);
     const spec = token.startsWith('--') ? byName.get(name) : undefined;
     const texts: string[] = [];
-    const most =
-      attached !== undefined
-        ? 0
-        : spec === undefined || spec.nargs !== undefined
-          ? Infinity
-          : spec.type === 'bool'
-            ? 0
-            : 1;
+    const most = attached === undefined ? mostValues(spec) : 0;
     while (texts.length < most && position < argv.length && !isOption(argv[position] ?? '')) {
       texts.push(argv[position++] ?? '');
     }
@@ -76,6 +69,13 @@ export function parseArguments(
     if (texts.length > 0) found.push({ spec, texts });
   }
   return { arguments: found, problems: [...standing.map(standsAlone), ...problems] };
+}
+
+/** How many texts an option takes; those behind an unknown one are all skipped. */
+function mostValues(spec: OptionSpec | undefined): number {
+  if (spec === undefined) return Infinity;
+  if (spec.nargs !== undefined) return typeof spec.nargs === 'number' ? spec.nargs : Infinity;
+  return spec.type === 'bool' ? 0 : 1;
 }
 
 function standsAlone(token: string): ConfigProblem {

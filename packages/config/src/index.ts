@@ -1,5 +1,7 @@
+export { architectures } from './architectures.ts';
+export type { ArchitectureName } from './architectures.ts';
 export type { CacheConfig, CacheLatentsConfig, CacheTextConfig } from './cache-config.ts';
-export { commandTable, findCommand, optionsOf } from './commands.ts';
+export { commandFor, commandTable, findCommand, optionsOf } from './commands.ts';
 export type { CommandSpec } from './commands.ts';
 export { ConfigError } from './errors.ts';
 export type { ConfigErrorCode, ConfigProblem } from './errors.ts';
@@ -20,6 +22,8 @@ export { readOptions } from './read-options.ts';
 export type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
 export { examineCommand, resolveCommand, resolveOptions } from './resolve-options.ts';
 export type { ResolvedCommand, ResolvedOptions, ResolveRequest } from './resolve-options.ts';
+export { optionRules } from './rules.ts';
+export type { OptionRule, RuleValues } from './rules.ts';
 export { locateKeys } from './toml-lines.ts';
 export type { KeyLine } from './toml-lines.ts';
 export { countSteps } from './train-config.ts';

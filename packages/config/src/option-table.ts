@@ -1,10 +1,12 @@
 import type { OptionSpec } from './option-spec.ts';
 import { cachingOptions } from './options/caching.ts';
+import { generationOptions } from './options/generation.ts';
 import { loraToolOptions } from './options/lora-tools.ts';
 import { machineOptions } from './options/machine.ts';
 import { modelOptions } from './options/model.ts';
 import { networkOptions } from './options/network.ts';
 import { optimizationOptions } from './options/optimization.ts';
+import { otherCacheOptions } from './options/other-caches.ts';
 import { otherModelOptions } from './options/other-models.ts';
 import { quantizingOptions } from './options/quantizing.ts';
 import { trainingOptions } from './options/training.ts';
@@ -18,6 +20,8 @@ export const optionTable: readonly OptionSpec[] = [
   ...machineOptions,
   ...otherModelOptions,
   ...cachingOptions,
+  ...otherCacheOptions,
+  ...generationOptions,
   ...loraToolOptions,
   ...quantizingOptions,
 ];

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { findCommand, optionsOf } from './commands.ts';
 import { ConfigError } from './errors.ts';
 import type { OptionSpec } from './option-spec.ts';
-import { resolveOptions, type ResolvedOptions } from './resolve-options.ts';
+import { resolveCommand, resolveOptions, type ResolvedOptions } from './resolve-options.ts';
 import { countSteps, type TrainConfig } from './train-config.ts';
 
 const minimal = {
@@ -53,6 +53,7 @@ const specs = command ? optionsOf(command) : [];
 describe('every option that works', () => {
   const values: Record<string, string[]> = {
     config_file: [],
+    architecture: [],
     task: ['t2v-A14B'],
     model_config: ['{"num_heads": 12}'],
     network_module: ['musubi_tuner.networks.lora_wan'],
@@ -233,7 +234,6 @@ describe('commands', () => {
   });
 
   test.each([
-    ['fpack_train_network.py', 'NOT_IN_THIS_RELEASE', undefined],
     ['trian', 'UNKNOWN_COMMAND', 'train'],
     ['bake', 'UNKNOWN_COMMAND', undefined],
   ])('%s is refused', async (written, code, nearest) => {
@@ -241,6 +241,51 @@ describe('commands', () => {
       (caught: unknown) => caught,
     );
     expect(error).toMatchObject({ name: 'ConfigError', code, nearest });
+  });
+});
+
+describe('commands that are not in this release', () => {
+  const problemsOf = async (command: string, argv: string[]) => {
+    const error: unknown = await resolveCommand({ command, argv, readText: () => '' }).catch(
+      (caught: unknown) => caught,
+    );
+    return error instanceof ConfigError ? error.problems.map(({ code, option }) => [code, option]) : error;
+  };
+  const model = ['--dataset_config', 'd.toml', '--dit', 'dit.safetensors'];
+
+  test.each([
+    ['fpack_train_network.py', model],
+    ['train', ['--architecture', 'fpack', ...model]],
+    ['cache_latents.py', ['--dataset_config', 'd.toml', '--vae', 'vae.safetensors', '--vae_tiling']],
+    ['cache_latents', ['--architecture=hv', '--dataset_config', 'd.toml', '--vae', 'vae.safetensors']],
+    ['wan_generate_video', ['--prompt', 'a cat', '--save_path', 'out', '--video_size', '480', '832']],
+    ['hv_1_5_generate_video', ['--whatever']],
+    ['hv_train.py', [...model, '--trainable_modules', 'a', 'b']],
+  ])('%s %j say so and nothing else', async (command, argv) => {
+    expect(await problemsOf(command, argv)).toEqual([['NOT_IN_THIS_RELEASE', undefined]]);
+  });
+
+  test.each([
+    ['fpack_train_network', [...model, '--vae_dtype', 'bfloat16'], 'BAD_COMBINATION', 'vae_dtype'],
+    ['fpack_train_network', ['--dit', 'd.safetensors'], 'MISSING_OPTION', 'dataset_config'],
+    ['hv_train_network', [...model, '--fp8_scaled'], 'UNKNOWN_OPTION', 'fp8_scaled'],
+    ['qwen_image_train_network', [...model, '--fp8_scaled'], 'BAD_COMBINATION', 'fp8_scaled'],
+    ['qwen_image_train_network', [...model, '--sage_attn'], 'BAD_COMBINATION', 'sage_attn'],
+    ['wan_generate_video', ['--save_path', 'o'], 'MISSING_OPTION', 'prompt'],
+    ['generate', ['--save_path', 'o', '--prompt', 'p', '--video_size', '480', '830'], 'BAD_COMBINATION', 'video_size'],
+    ['generate', ['--save_path', 'o', '--prompt', 'p', '--video_size', '480'], 'WRONG_TYPE', 'video_size'],
+    ['generate', ['--save_path', 'o', '--interactive', '--from_file', 'p'], 'BAD_COMBINATION', 'from_file'],
+  ])('%s %j is checked all the same', async (command, argv, code, option) => {
+    expect(await problemsOf(command, argv)).toEqual([
+      ['NOT_IN_THIS_RELEASE', undefined],
+      [code, option],
+    ]);
+  });
+
+  test('a script is for one model', async () => {
+    expect(await problemsOf('wan_train_network', ['--architecture', 'hv'])).toEqual([
+      ['BAD_COMBINATION', 'architecture'],
+    ]);
   });
 });
 

@@ -275,7 +275,7 @@ export async function toTrainConfig(
   }
 
   function checkCombinations(made: TrainConfig): void {
-    const { networkModule, outputName, minTimestep, maxTimestep, metadataReso } = made;
+    const { networkModule, outputName, metadataReso } = made;
     if (networkModule !== '' && kindOf(networkModule) === null) {
       const nearest = nearestName(networkModule, Object.keys(networkModules));
       problem(
@@ -292,29 +292,12 @@ export async function toTrainConfig(
     if (/[\\/]/.test(outputName) || outputName === '.' || outputName === '..') {
       problem('BAD_VALUE', 'output_name', 'expected a file name without folders.', 'Put the folder in output_dir.');
     }
-    const [low, high] = [minTimestep ?? 0, maxTimestep ?? 1000];
-    if (made.preserveDistributionShape ? low >= high : low > high) {
-      problem(
-        'BAD_COMBINATION',
-        'min_timestep',
-        `expected a number below max_timestep = ${high}.`,
-        'Choose min_timestep < max_timestep.',
-      );
-    }
     if (metadataReso !== null && !/^\s*\d+\s*(?:,\s*\d+\s*)?$/.test(metadataReso)) {
       problem(
         'BAD_VALUE',
         'metadata_reso',
         'expected "width,height" or one number.',
         'Write e.g. metadata_reso = "1280,720".',
-      );
-    }
-    if (made.dimFromWeights && made.networkWeights === null) {
-      problem(
-        'BAD_COMBINATION',
-        'dim_from_weights',
-        'there is no file to take ranks from.',
-        'Give the adapter file as network_weights.',
       );
     }
   }

@@ -1,3 +1,4 @@
+import { architectures } from '../architectures.ts';
 import { accepted, refused, works, type OptionSpec } from '../option-spec.ts';
 
 const wan = ['wan_train_network'];
@@ -30,9 +31,21 @@ export const modelOptions: readonly OptionSpec[] = [
     support: works,
   },
   {
+    name: 'architecture',
+    type: 'string',
+    default: null,
+    choices: architectures,
+    isBasic: true,
+    group: 'model',
+    help: "Model to train, wan when absent; under the name of one of the original's scripts it is known.",
+    support: works,
+  },
+  {
     name: 'dataset_config',
     type: 'path',
     default: null,
+    isRequired: true,
+    isBasic: true,
     group: 'data',
     help: 'TOML file that describes the datasets.',
     support: works,
@@ -63,6 +76,8 @@ export const modelOptions: readonly OptionSpec[] = [
     name: 'dit',
     type: 'string',
     default: null,
+    isRequired: true,
+    isBasic: true,
     group: 'model',
     help: 'Transformer checkpoint: a .safetensors or .pth file, one of its shards, or its index file.',
     support: works,
