@@ -244,13 +244,14 @@ describe('commands', () => {
   });
 });
 
+async function problemsOf(written: string, argv: string[]): Promise<unknown> {
+  const error: unknown = await resolveCommand({ command: written, argv, readText: () => '' }).catch(
+    (caught: unknown) => caught,
+  );
+  return error instanceof ConfigError ? error.problems.map(({ code, option }) => [code, option]) : error;
+}
+
 describe('commands that are not in this release', () => {
-  const problemsOf = async (command: string, argv: string[]) => {
-    const error: unknown = await resolveCommand({ command, argv, readText: () => '' }).catch(
-      (caught: unknown) => caught,
-    );
-    return error instanceof ConfigError ? error.problems.map(({ code, option }) => [code, option]) : error;
-  };
   const model = ['--dataset_config', 'd.toml', '--dit', 'dit.safetensors'];
 
   test.each([
@@ -261,8 +262,8 @@ describe('commands that are not in this release', () => {
     ['wan_generate_video', ['--prompt', 'a cat', '--save_path', 'out', '--video_size', '480', '832']],
     ['hv_1_5_generate_video', ['--whatever']],
     ['hv_train.py', [...model, '--trainable_modules', 'a', 'b']],
-  ])('%s %j say so and nothing else', async (command, argv) => {
-    expect(await problemsOf(command, argv)).toEqual([['NOT_IN_THIS_RELEASE', undefined]]);
+  ])('%s %j say so and nothing else', async (written, argv) => {
+    expect(await problemsOf(written, argv)).toEqual([['NOT_IN_THIS_RELEASE', undefined]]);
   });
 
   test.each([
@@ -275,8 +276,8 @@ describe('commands that are not in this release', () => {
     ['generate', ['--save_path', 'o', '--prompt', 'p', '--video_size', '480', '830'], 'BAD_COMBINATION', 'video_size'],
     ['generate', ['--save_path', 'o', '--prompt', 'p', '--video_size', '480'], 'WRONG_TYPE', 'video_size'],
     ['generate', ['--save_path', 'o', '--interactive', '--from_file', 'p'], 'BAD_COMBINATION', 'from_file'],
-  ])('%s %j is checked all the same', async (command, argv, code, option) => {
-    expect(await problemsOf(command, argv)).toEqual([
+  ])('%s %j is checked all the same', async (written, argv, code, option) => {
+    expect(await problemsOf(written, argv)).toEqual([
       ['NOT_IN_THIS_RELEASE', undefined],
       [code, option],
     ]);
