@@ -112,8 +112,8 @@ describe('without training', () => {
 
   test('all mistakes are one block', async () => {
     const { written, run } = setUp();
-    expect(await run('train', ...options(), '--learning_rat', '1', '--task', 'x')).toBe(2);
-    expect(written.stderr).toMatch(/^error: 2 problems\n {2}--learning_rat .*\n {2}--task x: .*\n$/);
+    expect(await run('train', ...options(), '--learnig_rate', '1', '--task', 'x')).toBe(2);
+    expect(written.stderr).toMatch(/^error: 2 problems\n {2}--learnig_rate .*\n {2}--task x: .*\n$/);
     expect(existsSync(join(folder, 'out'))).toBe(false);
   });
 });

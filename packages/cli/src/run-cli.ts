@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { findCommand, resolveCommand } from '@musubi/config';
+import { findCommand, readLaunchLine, resolveCommand, splitCommandLine } from '@musubi/config';
 
 import { processContext, type CliContext } from './context.ts';
 import { commandHelp, programHelp } from './help.ts';
@@ -22,7 +22,8 @@ export async function runCli(argv: readonly string[], context: CliContext = proc
   }
 }
 
-async function dispatch([word, ...rest]: readonly string[], context: CliContext): Promise<ExitCode> {
+async function dispatch(written: readonly string[], context: CliContext): Promise<ExitCode> {
+  const { command: word, argv: rest, notes } = readLaunchLine(pasted(written));
   if (word === '--version' || word === '-V') {
     context.stdout.write(`${version()}\n`);
     return 0;
@@ -42,7 +43,8 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     case 'validate':
       return (await import('./validate-command.ts')).validateCommand(rest, context);
   }
-  const found = await resolveCommand({ command: word, argv: rest, readText: context.readText });
+  const resolved = await resolveCommand({ command: word, argv: rest, readText: context.readText });
+  const found = { ...resolved, answers: [...notes, ...resolved.answers] };
   switch (found.task) {
     case 'train':
       if (found.config.showTimesteps !== null) {
@@ -70,6 +72,14 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     case 'convert lora':
       return lora.convertLora(found.config, context);
   }
+}
+
+/** `musubi run -- accelerate launch …`: a command line of the original, as words or as one text in quotes. */
+function pasted(written: readonly string[]): readonly string[] {
+  if (written[0] !== 'run') return written;
+  const words = written.slice(written[1] === '--' ? 2 : 1);
+  const [only = ''] = words;
+  return words.length === 1 && /\s/.test(only) ? splitCommandLine(only) : words;
 }
 
 function isHelp(token: string | undefined): boolean {

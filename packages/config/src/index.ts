@@ -8,6 +8,8 @@ export type { ConfigErrorCode, ConfigProblem } from './errors.ts';
 export { nearestName } from './internal/nearest.ts';
 export { parseKeyValue } from './key-value.ts';
 export type { KeyValueFault } from './key-value.ts';
+export { readLaunchLine } from './launch-line.ts';
+export type { LaunchLine } from './launch-line.ts';
 export { loggedOptions } from './logged-options.ts';
 export type { AverageLorasConfig, ConvertLoraConfig, MergeLorasConfig } from './lora-config.ts';
 export { optionGroups, plainDefault } from './option-spec.ts';
@@ -26,6 +28,7 @@ export { optionRules } from './rules.ts';
 export type { OptionRule, RuleValues } from './rules.ts';
 export { locateKeys } from './toml-lines.ts';
 export type { KeyLine } from './toml-lines.ts';
+export { splitCommandLine } from './split-command-line.ts';
 export { countSteps } from './train-config.ts';
 export type {
   LoggedOptions,

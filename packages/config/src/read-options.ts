@@ -43,12 +43,16 @@ export async function readOptions(
   readText: ReadText,
 ): Promise<OptionsRead> {
   const specs = optionsOf(command);
-  const { arguments: found, problems } = parseArguments(specs, argv, (written) =>
+  const {
+    arguments: found,
+    problems,
+    notes,
+  } = parseArguments(specs, argv, (written) =>
     unknown(written.replace(/^-+/, ''), { source: 'command line' }, command),
   );
   const typed = found.findLast(({ spec }) => spec.name === 'config_file')?.texts[0];
   const configPath = typed === undefined ? null : withExtension(typed);
-  const answers: string[] = [];
+  const answers: string[] = [...notes];
   const options = new Map<string, ReadOption>(specs.map((spec) => [spec.name, defaultOf(spec)]));
 
   const file =

@@ -79,6 +79,7 @@ describe('every option that works', () => {
   /** Options without which it changes nothing. */
   const others: Record<string, string[]> = {
     base_weights_multiplier: ['--base_weights', 'a.safetensors'],
+    dit_high_noise: ['--timestep_boundary', '900'],
     log_tracker_config: ['--log_with', 'wandb', '--wandb_run_name', 'mine'],
     wandb_run_name: ['--log_with', 'wandb'],
     wandb_api_key: ['--log_with', 'wandb'],
@@ -251,6 +252,12 @@ async function problemsOf(written: string, argv: string[]): Promise<unknown> {
   return error instanceof ConfigError ? error.problems.map(({ code, option }) => [code, option]) : error;
 }
 
+test('a shortened option counts, and is told', async () => {
+  const { config, answers } = await resolve([...minimalArgv, '--learning_r', '1e-3']);
+  expect(config.learningRate).toBe(1e-3);
+  expect(answers).toEqual(['--learning_r is taken for --learning_rate; write the whole name']);
+});
+
 describe('commands that are not in this release', () => {
   const model = ['--dataset_config', 'd.toml', '--dit', 'dit.safetensors'];
 
@@ -292,13 +299,12 @@ describe('commands that are not in this release', () => {
 
 describe('mistakes', () => {
   test('are reported together, each with its place and remedy', async () => {
-    const error = await failure(['--config_file', 'config', '--learning_rat', '1e-4', '--blocks', '--seed=abc'], {
+    const error = await failure(['--config_file', 'config', '--learnig_rate', '1e-4', '--blocks', '--seed=abc'], {
       'config.toml':
         '[model]\ntask = "t2v-1.3b"\nfp8_base = true\n[optimizer]\noptimizer-type = "AdamW"\nlearning_rate = true\n',
     });
     expect(error.message).toMatchInlineSnapshot(`
-      "--learning_rat is not an option of train. Did you mean "--learning_rate"?
-      --blocks is not an option of train. Did you mean "--blocks_to_swap"?
+      "--blocks_to_swap has no value. Write --blocks_to_swap BLOCKS_TO_SWAP; a value that starts with a dash as --blocks_to_swap=-value.
       config.toml, line 2: task = "t2v-1.3b": expected one of t2v-14B, t2v-1.3B, i2v-14B, t2i-14B, flf2v-14B, t2v-1.3B-FC, t2v-14B-FC, i2v-14B-FC, i2v-A14B, t2v-A14B. Did you mean "t2v-1.3B"?
       config.toml, line 5: optimizer-type in [optimizer] is not an option of train. Did you mean "optimizer_type"?
       config.toml, line 6: learning_rate = true: expected a number. Correct or remove it; the default is 2e-06.
@@ -369,7 +375,7 @@ describe('mistakes', () => {
   });
 
   test.each([
-    [['--network_al', '3']],
+    [['--network_', '3']],
     [['--network_module', 'networks.loho']],
     [['--output_name', 'a/b']],
     [['--base_weights_multiplier', '1', 'x']],
