@@ -2,31 +2,19 @@ import { join } from 'node:path';
 
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 
-import { lineFinder, parseDatasetConfig } from '../config-text.ts';
-import { readDatasetConfig } from '../dataset-config.ts';
-import type { DatasetConfig } from '../dataset-types.ts';
-import type { Warn } from '../errors.ts';
-import { assertAnyItems, findItems, type FoundItems } from '../find-items.ts';
-import type { OptionValue } from '../option-table.ts';
-import { type DatasetSource, inspectSource } from '../sources.ts';
-import { createTrainingData, type TrainingData } from '../training-data.ts';
-import { cacheDirectoryOf } from './cache-directory.ts';
-import { diskFiles, locate, readText } from './disk.ts';
+import {
+  type LoadedDataset,
+  loadTrainingData,
+  type LoadTrainingDataOptions,
+  readDatasets,
+  type ReadDatasetsOptions,
+} from '../load-training-data.ts';
+import type { TrainingData } from '../training-data.ts';
+import { diskFiles, locate } from './disk.ts';
 
-export interface LoadDatasetConfigOptions {
-  readonly datasetConfigPath: string;
-  /** Short name as in cache files, e.g. `wan`. */
-  readonly architecture: string;
-  /** Command line options of the same names, e.g. `batch_size` of the caching commands. */
-  readonly commandLine?: Readonly<Record<string, OptionValue>>;
+export interface LoadDatasetConfigOptions extends ReadDatasetsOptions {
   /** Where relative paths start, default the process's working directory. */
   readonly workingDirectory?: string;
-  readonly warn?: Warn;
-}
-
-export interface LoadedDataset {
-  readonly config: DatasetConfig;
-  readonly source: DatasetSource;
 }
 
 /**
@@ -34,32 +22,11 @@ export interface LoadedDataset {
  *
  * @throws {DatasetError} of `parseDatasetConfig`, `readDatasetConfig` and `inspectSource`
  */
-export async function loadDatasetConfig(options: LoadDatasetConfigOptions): Promise<LoadedDataset[]> {
-  const { datasetConfigPath: file, architecture, workingDirectory, commandLine, warn } = options;
-  const files = diskFiles(workingDirectory);
-  if (!/\.(toml|json)$/i.test(file)) parseDatasetConfig('', file); // refused before it is looked for
-  const text = await readText(locate(file, workingDirectory));
-  const parsed = parseDatasetConfig(text, file);
-  const configs = readDatasetConfig(parsed, architecture, {
-    file,
-    lineOf: lineFinder(text, file),
-    ...(commandLine ? { commandLine } : {}),
-    ...(warn ? { warn } : {}),
-  });
-  const datasets: LoadedDataset[] = [];
-  for (const config of configs) datasets.push({ config, source: await inspectSource(config, files) });
-  return datasets;
+export function loadDatasetConfig({ workingDirectory, ...options }: LoadDatasetConfigOptions): Promise<LoadedDataset[]> {
+  return readDatasets(options, diskFiles(workingDirectory));
 }
 
-export interface OpenTrainingDataOptions {
-  readonly datasetConfigPath: string;
-  readonly architecture: { readonly shortName: string; readonly longName: string };
-  /** First `randint(0, 2^31)` of Python's generator seeded with `--seed`. */
-  readonly datasetSeed: number;
-  /** `--num_timestep_buckets` */
-  readonly numTimestepBuckets?: number | undefined;
-  /** Gets one line a warning. */
-  readonly logger?: ((line: string) => void) | undefined;
+export interface OpenTrainingDataOptions extends LoadTrainingDataOptions {
   /** Where relative paths start, default the process's working directory. */
   readonly workingDirectory?: string;
 }
@@ -70,36 +37,10 @@ export interface OpenTrainingDataOptions {
  * @throws {DatasetError} `NO_TRAINING_ITEMS`, `CACHE_DIRECTORY_MISSING`, `CACHE_NAME`, `CACHE_UNREADABLE`,
  *   `OPTION_OUT_OF_RANGE`, and those of `loadDatasetConfig`
  */
-export async function openTrainingData(options: OpenTrainingDataOptions): Promise<TrainingData> {
-  const { datasetConfigPath, architecture, datasetSeed, numTimestepBuckets, logger, workingDirectory } = options;
-  const warn: Warn = ({ message }) => logger?.(message);
-  const loaded = await loadDatasetConfig({
-    datasetConfigPath,
-    architecture: architecture.shortName,
-    warn,
-    ...(workingDirectory === undefined ? {} : { workingDirectory }),
+export function openTrainingData({ workingDirectory, ...options }: OpenTrainingDataOptions): Promise<TrainingData> {
+  return loadTrainingData(options, {
+    ...diskFiles(workingDirectory),
+    pathOf: (folder, name) => join(locate(folder, workingDirectory), name),
+    openCache: openSafetensorsFile,
   });
-  const files = diskFiles(workingDirectory);
-  const openCache = openSafetensorsFile;
-
-  const found: (FoundItems & { readonly folder: string })[] = [];
-  for (const [index, { config }] of loaded.entries()) {
-    const path = cacheDirectoryOf(config, index);
-    const names = (await files.list(path))?.filter(({ isFolder }) => !isFolder).map(({ name }) => name) ?? null;
-    const pathOf = (name: string) => join(locate(path, workingDirectory), name);
-    const { items, report } = await findItems(config, { path, names, pathOf }, { openCache, warn });
-    found.push({ items, report, folder: path });
-  }
-  assertAnyItems(found, architecture.shortName);
-  for (const [index, { items, report }] of found.entries()) {
-    if (items.length > 0) continue;
-    const message = `datasets[${index}] has nothing to train on. Looked in ${report}. Make its caches or remove it.`;
-    warn({ code: 'DATASET_EMPTY', message });
-  }
-  const prepared = loaded.map(({ config, source }, index) => ({
-    config,
-    hasControl: source.hasControl,
-    items: found[index]?.items ?? [],
-  }));
-  return createTrainingData(prepared, { datasetSeed, numTimestepBuckets, openCache, warn });
 }
