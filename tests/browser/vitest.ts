@@ -30,26 +30,37 @@ chai.use(JestExtend);
 chai.use(JestChaiExpect);
 chai.use(JestAsymmetricMatchers);
 
-type Expect = typeof chai.expect & Record<string, unknown>;
+/** With what the three plugins add, of which the types of chai do not know. */
+interface Expect {
+  (value: unknown, message?: string): unknown;
+  getState(): object;
+  setState(state: object): void;
+  extend(matchers: object): void;
+}
+const plugged = chai.expect as unknown as {
+  (value: unknown, message?: string): { withTest(test: object): unknown };
+  extend(expect: Expect, matchers: object): void;
+};
 
 export const expect = createExpect();
 
 /** As `createExpect` of vitest, without snapshot files and polling. */
 function createExpect(): Expect {
-  const known = (value: unknown, message?: string) => {
-    const { assertionCalls } = getState(expect as never);
-    setState({ assertionCalls: assertionCalls + 1 }, expect as never);
-    const assertion = chai.expect(value, message);
+  const check = (value: unknown, message?: string): unknown => {
+    const { assertionCalls } = getState(made as never);
+    setState({ assertionCalls: assertionCalls + 1 }, made as never);
+    const assertion = plugged(value, message);
     const test = getCurrentTest();
     return test ? assertion.withTest(test) : assertion;
   };
-  const matchers = (globalThis as unknown as Record<symbol, object>)[ASYMMETRIC_MATCHERS_OBJECT];
-  const made = Object.assign(known, chai.expect, matchers) as unknown as Expect;
-  made['getState'] = () => getState(made as never);
-  made['setState'] = (state: object) => setState(state, made as never);
-  made['extend'] = (more: never) => chai.expect.extend(made as never, more);
+  const asymmetric = (globalThis as unknown as Record<symbol, object>)[ASYMMETRIC_MATCHERS_OBJECT];
+  const made: Expect = Object.assign(check, plugged, asymmetric, {
+    getState: () => getState(made as never),
+    setState: (state: object) => setState(state, made as never),
+    extend: (matchers: object) => plugged.extend(made, matchers),
+  });
   setState({ assertionCalls: 0, isExpectingAssertions: false } as never, made as never);
-  chai.expect.extend(made as never, customMatchers);
-  chai.expect.extend(made as never, snapshotMatchers as never);
+  made.extend(customMatchers);
+  made.extend(snapshotMatchers);
   return made;
 }
