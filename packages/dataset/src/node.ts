@@ -2,9 +2,9 @@ export { findTrainingData, loadDatasetConfig, openTrainingData } from './node/op
 export type {
   FindTrainingDataOptions,
   LoadDatasetConfigOptions,
-  LoadedDataset,
   OpenTrainingDataOptions,
 } from './node/open-training-data.ts';
+export type { LoadedDataset } from './load-training-data.ts';
 export { openCachingData } from './node/open-caching-data.ts';
 export type { CachingData, OpenCachingDataOptions } from './node/open-caching-data.ts';
 export type { CachingDataset, CachingPlan } from './node/caching-dataset.ts';

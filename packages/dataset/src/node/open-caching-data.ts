@@ -6,7 +6,7 @@ import { withOwnTextCaches } from '../caching-items.ts';
 import { reportEmptyDatasets } from '../empty-datasets.ts';
 import { attempt, type OnProblem, type Warn } from '../errors.ts';
 import type { OptionValue } from '../option-table.ts';
-import { cacheDirectoryOf } from './cache-directory.ts';
+import { cacheDirectoryOf } from '../cache-directory.ts';
 import { type CachingDataset, createCachingDataset } from './caching-dataset.ts';
 import { diskFiles, locate } from './disk.ts';
 import { loadDatasetConfig } from './open-training-data.ts';

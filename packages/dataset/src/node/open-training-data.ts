@@ -2,73 +2,39 @@ import { join } from 'node:path';
 
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 
-import { lineFinder, parseDatasetConfig } from '../config-text.ts';
-import { readDatasetConfig } from '../dataset-config.ts';
-import type { DatasetConfig } from '../dataset-types.ts';
-import { attempt, type DatasetError, type OnProblem, type Warn } from '../errors.ts';
-import { assertAnyItems, findItems, type FoundItems } from '../find-items.ts';
-import type { OptionValue } from '../option-table.ts';
-import { type DatasetSource, inspectSource } from '../sources.ts';
-import { createTrainingData, type PreparedDataset, type TrainingData } from '../training-data.ts';
-import { cacheDirectoryOf } from './cache-directory.ts';
-import { diskFiles, locate, readText } from './disk.ts';
+import {
+  type LoadedDataset,
+  loadTrainingData,
+  type LoadTrainingDataOptions,
+  prepareDatasets,
+  type PrepareDatasetsOptions,
+  readDatasets,
+  type ReadDatasetsOptions,
+  type TrainingFiles,
+} from '../load-training-data.ts';
+import type { PreparedDataset, TrainingData } from '../training-data.ts';
+import { diskFiles, locate } from './disk.ts';
 
-export interface LoadDatasetConfigOptions {
-  readonly datasetConfigPath: string;
-  /** Short name as in cache files, e.g. `wan`. */
-  readonly architecture: string;
-  /** Command line options of the same names, e.g. `batch_size` of the caching commands. */
-  readonly commandLine?: Readonly<Record<string, OptionValue>>;
+interface OnDisk {
   /** Where relative paths start, default the process's working directory. */
   readonly workingDirectory?: string;
-  readonly warn?: Warn;
-  /** Told of mistakes that leave others to be found; a dataset with one has no items then. */
-  readonly onProblem?: OnProblem | undefined;
 }
 
-export interface LoadedDataset {
-  readonly config: DatasetConfig;
-  readonly source: DatasetSource;
-}
+export interface LoadDatasetConfigOptions extends ReadDatasetsOptions, OnDisk {}
 
 /**
  * Reads a dataset configuration (.toml or .json) and lists what the datasets consist of. Pixels and caches are not read.
  *
  * @throws {DatasetError} of `parseDatasetConfig`, `readDatasetConfig` and `inspectSource`
  */
-export async function loadDatasetConfig(options: LoadDatasetConfigOptions): Promise<LoadedDataset[]> {
-  const { datasetConfigPath: file, architecture, workingDirectory, commandLine, warn, onProblem } = options;
-  const files = diskFiles(workingDirectory);
-  if (!/\.(toml|json)$/i.test(file)) parseDatasetConfig('', file); // refused before it is looked for
-  const text = await readText(locate(file, workingDirectory));
-  const parsed = parseDatasetConfig(text, file);
-  const configs = readDatasetConfig(parsed, architecture, {
-    file,
-    lineOf: lineFinder(text, file),
-    ...(commandLine ? { commandLine } : {}),
-    ...(warn ? { warn } : {}),
-    onProblem,
-  });
-  const datasets: LoadedDataset[] = [];
-  for (const config of configs) {
-    const source = await attempt(onProblem, () => inspectSource(config, files));
-    datasets.push({ config, source: source ?? { items: [], hasControl: false } });
-  }
-  return datasets;
+export function loadDatasetConfig({
+  workingDirectory,
+  ...options
+}: LoadDatasetConfigOptions): Promise<LoadedDataset[]> {
+  return readDatasets(options, diskFiles(workingDirectory));
 }
 
-export interface OpenTrainingDataOptions {
-  readonly datasetConfigPath: string;
-  readonly architecture: { readonly shortName: string; readonly longName: string };
-  /** First `randint(0, 2^31)` of Python's generator seeded with `--seed`. */
-  readonly datasetSeed: number;
-  /** `--num_timestep_buckets` */
-  readonly numTimestepBuckets?: number | undefined;
-  /** Gets one line a warning. */
-  readonly logger?: ((line: string) => void) | undefined;
-  /** Where relative paths start, default the process's working directory. */
-  readonly workingDirectory?: string;
-}
+export interface OpenTrainingDataOptions extends LoadTrainingDataOptions, OnDisk {}
 
 /**
  * Opens all datasets of a configuration for training from their latent and text-encoder caches.
@@ -76,62 +42,28 @@ export interface OpenTrainingDataOptions {
  * @throws {DatasetError} `NO_TRAINING_ITEMS`, `CACHE_DIRECTORY_MISSING`, `CACHE_NAME`, `CACHE_UNREADABLE`,
  *   `OPTION_OUT_OF_RANGE`, and those of `loadDatasetConfig`
  */
-export async function openTrainingData(options: OpenTrainingDataOptions): Promise<TrainingData> {
-  const { datasetSeed, numTimestepBuckets, logger } = options;
-  const warn: Warn = ({ message }) => logger?.(message);
-  const prepared = await findTrainingData({ ...options, warn });
-  return createTrainingData(prepared, { datasetSeed, numTimestepBuckets, openCache: openSafetensorsFile, warn });
+export function openTrainingData({ workingDirectory, ...options }: OpenTrainingDataOptions): Promise<TrainingData> {
+  return loadTrainingData(options, trainingFiles(workingDirectory));
 }
 
-export interface FindTrainingDataOptions extends Pick<
-  OpenTrainingDataOptions,
-  'datasetConfigPath' | 'architecture' | 'workingDirectory'
-> {
-  readonly warn: Warn;
-  /** Told of mistakes that leave others to be found; what they are about is left out then. */
-  readonly onProblem?: OnProblem | undefined;
-}
+export interface FindTrainingDataOptions extends PrepareDatasetsOptions, OnDisk {}
 
 /**
  * The items of all datasets, for `createTrainingData`. Of image caches the headers are read.
  *
  * @throws {DatasetError} as `openTrainingData`
  */
-export async function findTrainingData(options: FindTrainingDataOptions): Promise<PreparedDataset[]> {
-  const { datasetConfigPath, architecture, workingDirectory, warn, onProblem } = options;
-  let failures = 0;
-  const noted = onProblem && ((error: DatasetError) => (failures++, onProblem(error)));
-  const loaded = await loadDatasetConfig({
-    datasetConfigPath,
-    architecture: architecture.shortName,
-    warn,
-    onProblem: noted,
-    ...(workingDirectory === undefined ? {} : { workingDirectory }),
-  });
-  const files = diskFiles(workingDirectory);
+export function findTrainingData({
+  workingDirectory,
+  ...options
+}: FindTrainingDataOptions): Promise<PreparedDataset[]> {
+  return prepareDatasets(options, trainingFiles(workingDirectory));
+}
 
-  const found: (FoundItems & { readonly folder: string })[] = [];
-  for (const [index, { config }] of loaded.entries()) {
-    const items = await attempt(noted, async () => {
-      const path = cacheDirectoryOf(config, index);
-      const names = (await files.list(path))?.filter(({ isFolder }) => !isFolder).map(({ name }) => name) ?? null;
-      const pathOf = (name: string) => join(locate(path, workingDirectory), name);
-      const folder = { path, names, pathOf };
-      const of = await findItems(config, folder, { openCache: openSafetensorsFile, warn, onProblem: noted });
-      return { ...of, folder: path };
-    });
-    found.push(items ?? { items: [], report: 'a dataset that cannot be used', folder: '' });
-  }
-  // what was told of already leaves nothing to train on, but not for want of caches
-  if (failures === 0) assertAnyItems(found, architecture.shortName);
-  for (const [index, { items, report }] of found.entries()) {
-    if (items.length > 0 || failures > 0) continue;
-    const message = `datasets[${index}] has nothing to train on. Looked in ${report}. Make its caches or remove it.`;
-    warn({ code: 'DATASET_EMPTY', message });
-  }
-  return loaded.map(({ config, source }, index) => ({
-    config,
-    hasControl: source.hasControl,
-    items: found[index]?.items ?? [],
-  }));
+function trainingFiles(workingDirectory: string | undefined): TrainingFiles {
+  return {
+    ...diskFiles(workingDirectory),
+    pathOf: (folder, name) => join(locate(folder, workingDirectory), name),
+    openCache: openSafetensorsFile,
+  };
 }
