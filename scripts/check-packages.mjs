@@ -50,6 +50,7 @@ const allowedDependencies = {
     '@musubi/models',
     '@musubi/onnx-graph',
     '@musubi/optimizers',
+    '@musubi/quant-fp8',
     '@musubi/random',
     '@musubi/runtime',
     '@musubi/safetensors',

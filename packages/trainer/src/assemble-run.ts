@@ -26,7 +26,7 @@ import { type BaseDtype, baseDtype } from './base-dtype.ts';
 import { learningRates } from './learning-rates.ts';
 import { type MicroBatchOptions, prepareMicroBatch } from './micro-batch.ts';
 import { type StepPlan, planSteps } from './step-plan.ts';
-import { type TrainingModel, createTrainingModel } from './training-model.ts';
+import { type LowerWeights, type TrainingModel, createTrainingModel } from './training-model.ts';
 
 export interface RunParts<Config> {
   readonly config: TrainConfig;
@@ -35,6 +35,8 @@ export interface RunParts<Config> {
   readonly model: Pick<ResolvedWeights<Config>, 'config' | 'weights'>;
   /** The base weights, where they lie. */
   readonly weights: ParameterSource;
+  /** What the graphs do about weights that are stored in another form. */
+  readonly lower?: LowerWeights;
   /** The second base model of a pair, for high noise; the one above is for low noise then. */
   readonly highNoise?: HighNoisePart | null;
   readonly data: TrainingData;
@@ -92,6 +94,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     adapter,
     gradientCheckpointing: config.gradientCheckpointing,
     dropout,
+    ...(parts.lower ? { lower: parts.lower } : {}),
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });
   const highNoiseGraphs = highNoise && createTrainingModel({ ...shared, weights: highNoise.weights });

@@ -21,7 +21,12 @@ export interface TrainingModelOptions<Config> {
   readonly gradientCheckpointing?: boolean;
   /** Of the adapter to train. */
   readonly dropout?: DropoutOptions;
+  /** What is done last to each graph, e.g. to compute with weights that are stored in 8 bits. */
+  readonly lower?: LowerWeights;
 }
+
+/** A graph that computes the same with weights that lie in their file in another form. */
+export type LowerWeights = (graph: Graph, weights: ParameterSource) => Graph;
 
 export interface TrainingModel extends TrainingGraphs {
   /** Draws what the graphs take as masks; null when nothing is dropped. A mask of ones drops nothing. */
@@ -37,6 +42,7 @@ export interface TrainingModel extends TrainingGraphs {
  */
 export function createTrainingModel<Config>(options: TrainingModelOptions<Config>): TrainingModel {
   const { architecture, config, weights, adapter, frozen = [], gradientCheckpointing = false, dropout = {} } = options;
+  const { lower = (graph) => graph } = options;
   const base = new Graph(architecture.longName);
   const { prediction } = architecture.build(createParams(base, weights), config);
   base.output(
@@ -45,8 +51,10 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
   );
   const forward = injectLora(base, [...frozen, { adapter, dropout }]);
   const trainable = loraParameters(adapter).map(({ name }) => name);
+  const { training, evaluation } = createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing });
   return {
-    ...createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing }),
+    training: lower(training, weights),
+    evaluation: lower(evaluation, weights),
     drawMasks: planDropout(forward, adapter, dropout),
   };
 }

@@ -63,7 +63,7 @@ export const eightBitOptions: readonly OptionSpec[] = [
   },
   {
     name: 'fp8_cache_dir',
-    type: 'path',
+    type: 'string',
     default: null,
     group: 'model',
     help: 'Folder for the file with the 8-bit weights, which the next run takes up again; by default that of the checkpoint.',

@@ -86,7 +86,7 @@ const linearly: Build = (codes, scale, { mode, size }, after) => {
 
 /** The same bytes of the file without a meaning. */
 function asBytes({ name, shape, external }: Value, target: Graph): Value {
-  return target.external(name, 'uint8', shape.map(Number), external!);
+  return target.external(`${name}.bytes`, 'uint8', shape.map(Number), external!);
 }
 
 /** Bytes to numbers by a table of all codes. Indices are int32: devices without 8-bit floats have no int64 either. */

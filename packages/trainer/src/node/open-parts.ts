@@ -39,6 +39,7 @@ export function createWeightFiles(): WeightFiles {
 /** A base model with what was stated of it beside its shapes. */
 export interface BaseModel<Config> extends ResolvedWeights<Config> {
   readonly stated: Readonly<Record<string, unknown>> | undefined;
+  readonly checkpoint: TensorStore;
 }
 
 /**
@@ -55,7 +56,7 @@ export async function openBaseModel<Config>(
     const checkpoint = await openCheckpointFile(dit);
     closing.push(() => checkpoint.close());
     const stated = modelConfig ?? (await readModelJson(dit, logger)) ?? undefined;
-    return { ...resolveWeights(checkpoint, architecture, { task, modelConfig: stated }), stated };
+    return { ...resolveWeights(checkpoint, architecture, { task, modelConfig: stated }), stated, checkpoint };
   });
 }
 
@@ -89,6 +90,11 @@ export async function readNetworkWeights(
   });
 }
 
+/** An adapter that is added in the graph, or merged into weights before they are quantized. */
+export interface FrozenAdapter extends InjectedAdapter {
+  readonly store: TensorStore;
+}
+
 /**
  * `--base_weights`: adapters that stay as they are, read where they lie.
  *
@@ -99,12 +105,12 @@ export async function openFrozenAdapters(
   layers: readonly LoraModule[],
   files: WeightFiles,
   closing: Closing,
-): Promise<readonly InjectedAdapter[]> {
-  const adapters: InjectedAdapter[] = [];
+): Promise<readonly FrozenAdapter[]> {
+  const adapters: FrozenAdapter[] = [];
   for (const [index, { path, multiplier }] of baseWeights.entries()) {
     const prefix = `base_weights.${index}.`;
     const { adapter, store } = await openFrozenAdapter(path, layers, closing);
-    adapters.push({ adapter, multiplier, prefix, source: adapterSource(store, files.locate(prefix)) });
+    adapters.push({ adapter, multiplier, prefix, source: adapterSource(store, files.locate(prefix)), store });
   }
   return adapters;
 }
