@@ -18,6 +18,7 @@ function runTool(...args) {
 
 if (await run('install', installWorkspace)) {
   // these import what the installation brings
+  const { checkContributing } = await import('./check-contributing.mjs');
   const { checkDist } = await import('./check-dist.mjs');
   const { checkDocs } = await import('./docs-check.mjs');
   const { checkPackages } = await import('./check-packages.mjs');
@@ -31,6 +32,7 @@ if (await run('install', installWorkspace)) {
   const isBuilt = await run('build', () => runTool('turbo', 'run', 'build', '--output-logs=errors-only'));
   await run('packages', checkPackages);
   await run('workflows', checkWorkflows);
+  await run('files that the documents name', checkContributing);
   await run('workspace', () => runTool('sherif'));
   await run('unused files, exports and dependencies', () => runTool('knip'));
   if (isBuilt) await run('built entries', checkDist);

@@ -8,7 +8,12 @@ const runtimes = [
   {
     npmName: 'deno@2.9.6',
     program: (modules) => join(modules, 'deno', process.platform === 'win32' ? 'deno.exe' : 'deno'),
-    args: (code) => ['eval', '--node-modules-dir=none', code.replace(`'@musubi/`, `'npm:@musubi/`)],
+    args: (code) => [
+      'eval',
+      '--node-modules-dir=none',
+      '--minimum-dependency-age=0',
+      code.replace(`'@musubi/`, `'npm:@musubi/`),
+    ],
   },
   {
     npmName: 'bun@1.4.5',
@@ -42,7 +47,8 @@ export function tryRuntimes({ folder, registry, holds }) {
     for (const path of Object.values(caches)) mkdirSync(path, { recursive: true });
     const { stdout, stderr } = spawnSync(executable, args(code), {
       cwd,
-      env: { ...env, ...caches, DENO_NO_UPDATE_CHECK: '1', DO_NOT_TRACK: '1' },
+      // Deno reads .npmrc only beside a manifest, and this variable everywhere
+      env: { ...env, ...caches, NPM_CONFIG_REGISTRY: registry.url, DENO_NO_UPDATE_CHECK: '1', DO_NOT_TRACK: '1' },
       encoding: 'utf8',
     });
     const shown = stdout?.trim();
