@@ -16,10 +16,12 @@ const allowedDependencies = {
   cli: [
     '@expo-google-fonts/inter',
     '@musubi/config',
+    '@musubi/dataset',
     '@musubi/lora',
     '@musubi/quant-fp8',
     '@musubi/random',
     '@musubi/runtime',
+    '@musubi/safetensors',
     '@musubi/samplers',
     '@musubi/schedulers',
     '@musubi/tracking',

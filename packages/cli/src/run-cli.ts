@@ -42,6 +42,8 @@ async function dispatch(written: readonly string[], context: CliContext): Promis
       return (await import('./wandb-command.ts')).wandbCommand(rest, context);
     case 'doctor':
       return (await import('./doctor-command.ts')).doctorCommand(rest, context);
+    case 'init':
+      return (await import('./init-command.ts')).initCommand(rest, context);
     case 'validate':
       return (await import('./validate-command.ts')).validateCommand(rest, context);
   }
