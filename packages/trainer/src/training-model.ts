@@ -1,7 +1,7 @@
 import type { Architecture } from '@musubi/models';
 import type { DropoutFeeds, InjectedAdapter } from '@musubi/lora/graph';
 import type { Adapter, DropoutOptions } from '@musubi/lora';
-import type { ParameterSource, Value } from '@musubi/onnx-graph';
+import type { AttentionPlan, ParameterSource, Value } from '@musubi/onnx-graph';
 
 import { type TrainingGraphs, createTrainingGraphs } from '@musubi/autodiff';
 import { loraParameters } from '@musubi/lora';
@@ -19,6 +19,8 @@ export interface TrainingModelOptions<Config> {
   readonly frozen?: readonly InjectedAdapter[];
   /** Recompute each block in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /** Attention over the sequence with all scores at once (the default), or a piece of the queries at a time. */
+  readonly attention?: AttentionPlan;
   /** Of the adapter to train. */
   readonly dropout?: DropoutOptions;
 }
@@ -36,7 +38,8 @@ export interface TrainingModel extends TrainingGraphs {
  * for the velocity target).
  */
 export function createTrainingModel<Config>(options: TrainingModelOptions<Config>): TrainingModel {
-  const { architecture, config, weights, adapter, frozen = [], gradientCheckpointing = false, dropout = {} } = options;
+  const { architecture, config, weights, adapter, frozen = [], dropout = {} } = options;
+  const { gradientCheckpointing = false, attention = 'whole' } = options;
   const base = new Graph(architecture.longName);
   const { prediction } = architecture.build(createParams(base, weights), config);
   base.output(
@@ -46,7 +49,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
   const forward = injectLora(base, [...frozen, { adapter, dropout }]);
   const trainable = loraParameters(adapter).map(({ name }) => name);
   return {
-    ...createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing }),
+    ...createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing, attention }),
     drawMasks: planDropout(forward, adapter, dropout),
   };
 }
