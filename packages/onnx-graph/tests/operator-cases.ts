@@ -407,6 +407,11 @@ const families: Record<string, (op: string) => Build[]> = {
   ],
   ConstantOfShape: (op) => [(c) => c.node(op, [c.axes(2, 3)]), (c) => c.node(op, [c.axes()])],
   RotaryEmbedding: rotations,
+  Attention: (op) => [
+    (c) =>
+      c.node(op, [c.float(['B', 2, 'S', 8]), c.float(['B', 2, 'T', 8]), c.float(['B', 2, 'T', 8])], { scale: 0.3 }),
+    (c) => c.node(op, [c.float([1, 3, 'S', 8]), c.float([1, 3, 5, 8]), c.float([1, 3, 5, 4])]),
+  ],
   DequantizeLinear: dequantizations,
   MatMulNBits: eightBitProducts,
 };

@@ -48,6 +48,20 @@ export const rotary: Infer = (call) => {
   return [{ dtype: x.dtype, shape: x.shape }];
 };
 
+/** `q` `[B, H, S, d]`, `k` `[B, H, L, d]`, `v` `[B, H, L, e]`; `[B, H, S, e]`. */
+export const attention: Infer = (call) => {
+  const [q, k, v] = [call.input(0), call.input(1), call.input(2)];
+  requireFloat(call, q);
+  sameDtype(call, [q, k, v]);
+  if ([q, k, v].some(({ shape }) => shape.length !== 4)) call.failShapes('it takes [B, H, S, d]');
+  const [batch = 1, heads = 1, tokens = 1, width = 1] = q.shape;
+  const fits =
+    formatShape(k.shape.slice(0, 3)) === formatShape(v.shape.slice(0, 3)) &&
+    formatShape([batch, heads, width]) === formatShape([k.shape[0] ?? 1, k.shape[1] ?? 1, k.shape[3] ?? 1]);
+  if (!fits) call.failShapes('queries, keys and values do not fit');
+  return [{ dtype: q.dtype, shape: [batch, heads, tokens, v.shape[3] ?? 1] }];
+};
+
 const codes = ['int8', 'uint8', 'int16', 'uint16', 'int32', 'float8e4m3fn', 'float8e5m2'] as const;
 
 /** One scale for all, one for each place of `axis`, or one for each block of `block_size` places of it. */
