@@ -9,6 +9,14 @@ test('the program lists its commands', () => {
 
     Usage: musubi COMMAND [OPTIONS]
 
+    Before a run
+      init                            Write a configuration and a dataset configuration, with a comment
+                                      at each value.
+      validate                        Look at options, dataset, pictures, caches and checkpoints, and
+                                      list all that is wrong.
+      doctor                          Say what this machine has for training, and what to do about what
+                                      it lacks.
+
     Commands
       cache_latents                   Encode pictures for training, with --architecture wan.
       cache_text_encoder_outputs      Encode captions for training, with --architecture wan.
