@@ -216,7 +216,8 @@ function checkDependencies({ name, manifest }, sources, say) {
 function importedPackages(sources) {
   const names = new Set();
   for (const text of sources.values()) {
-    for (const [, specifier] of text.matchAll(/(?:\bfrom|\bimport|\bimport\(|\bresolve\() ?'([^'.][^']*)'/g)) {
+    const code = text.replaceAll(/^ *\*.*$/gm, ''); // examples in docstrings are no imports
+    for (const [, specifier] of code.matchAll(/(?:\bfrom|\bimport|\bimport\(|\bresolve\() ?'([^'.\n][^'\n]*)'/g)) {
       if (specifier.startsWith('node:')) continue;
       names.add(
         specifier

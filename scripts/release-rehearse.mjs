@@ -1,7 +1,7 @@
 // `pnpm release:rehearse [--pure]`: a release from beginning to end against a registry on this machine. Versions and changelogs are
 // made and everything is published from a copy; then strangers with empty folders install it: every package by itself, its README
 // example run as printed, pure ones bundled for browsers, all loaded by `require`, all entries type-checked in two TypeScript
-// projects, one-liners in Deno and Bun, the command line through npx. Then a small release of two packages, to see what moves.
+// projects, pure ones loaded by a plain page, one-liners in Deno and Bun, the command line through npx. Then a small release of two packages, to see what moves.
 // `--pure`, which `npm test` runs, does the packages without ONNX Runtime only, in less time.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { copyRepository, makeVersions, publish } from './lib/release/make-releas
 import { startRegistry } from './lib/release/registry.mjs';
 import { createProject } from './lib/release/stranger.mjs';
 import { tryNextRelease } from './lib/release/try-next-release.mjs';
+import { tryPage } from './lib/release/try-page.mjs';
 import { tryPackage } from './lib/release/try-package.mjs';
 import { tryRuntimes } from './lib/release/try-runtimes.mjs';
 import { tryTypeScript } from './lib/release/try-typescript.mjs';
@@ -60,6 +61,10 @@ async function rehearseWith(onlyPure, context) {
 
   for (const pack of packages) await tryPackage(pack, { isPure: pure.includes(pack.name) }, context);
   tryTypeScript(packages, context);
+  await tryPage(
+    packages.filter(({ name }) => pure.includes(name)),
+    context,
+  );
   if (!onlyPure) {
     tryRuntimes(context);
     tryCommandLine(createProject(join(folder, 'npx'), registry, { hasManifest: false }), holds);
