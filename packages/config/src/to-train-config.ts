@@ -164,8 +164,9 @@ export async function toTrainConfig(
       } else if (key === 'factor' && kind === 'lokr') {
         found.lokrFactor = readNumber(key, written, isFactor, 'a whole number from 1, or -1') ?? -1;
       } else if (key === 'verbose') found.networkVerbose = written === 'True';
-      else if (laterNetworkArgs.includes(key))
-        problem('NOT_IN_THIS_RELEASE', 'network_args', `${key} is not in this release.`, `Remove ${key}.`);
+      // For convolutions, of which the blocks that get an adapter have none.
+      else if (key === 'conv_dim') readNumber(key, written, (dim) => Number.isInteger(dim) && dim > 0, 'a rank');
+      else if (key === 'conv_alpha') readNumber(key, written, (alpha) => alpha >= 0, 'a number from 0');
       else {
         const nearest = nearestName(key, names);
         problem(
@@ -337,8 +338,9 @@ const networkArgNames = [
   'module_dropout',
   'factor',
   'verbose',
+  'conv_dim',
+  'conv_alpha',
 ];
-const laterNetworkArgs = ['conv_dim', 'conv_alpha'];
 
 function plainRecord(pairs: [string, PythonValue][] | null): Record<string, PlainValue> {
   return Object.fromEntries((pairs ?? []).map(([key, value]) => [key, toPlain(value)]));
