@@ -81,8 +81,7 @@ async function openPage(browser, url) {
 }
 
 function tell({ passed, skipped, failures, files }) {
-  if (process.env.MUSUBI_DEBUG)
-    for (const f of files.toSorted((a, b) => b.ms - a.ms).slice(0, 15)) console.log(f.path, f.passed, Math.round(f.ms));
+  if (process.env.MUSUBI_DEBUG) for (const f of files.toSorted((a,b)=>b.ms-a.ms).slice(0,15)) console.log(f.path, f.passed, Math.round(f.ms));
   for (const { name, message } of failures) console.log(`  FAILED ${name}\n    ${message.replaceAll('\n', '\n    ')}`);
   console.log(`  ${passed} passed, ${failures.length} failed, ${skipped} skipped`);
   return { passed, failed: failures.length };

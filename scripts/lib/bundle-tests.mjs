@@ -50,9 +50,7 @@ export async function bundleTests(files, { outdir, isDefaultGolden }) {
   for (const file of candidates) missing.set(file, nodeModuleBehind(file, metafile.inputs));
   const name = (file) => `${bundleName(file)}.js`;
   return {
-    runnable: files
-      .filter((file) => missing.get(file) === null)
-      .map((path) => ({ path, url: `/bundle/${name(path)}` })),
+    runnable: files.filter((file) => missing.get(file) === null).map((path) => ({ path, url: `/bundle/${name(path)}` })),
     left: files.flatMap((path) => (missing.get(path) === null ? [] : [{ path, needs: missing.get(path) }])),
   };
 }
