@@ -58,6 +58,7 @@ describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
   });
 
   test('another checkpoint under the same name gets another file, and a damaged file is made anew', async () => {
+    await run('--fp8_base --fp8_scaled', 1);
     const before = await made('.');
     await rewriteTensors('dit.safetensors', 'new.safetensors', (tensor) => {
       return { ...tensor, data: tensor.data.map((x) => 0.5 * x) };
