@@ -304,7 +304,8 @@ describe('mistakes', () => {
         '[model]\ntask = "t2v-1.3b"\nfp8_base = true\n[optimizer]\noptimizer-type = "AdamW"\nlearning_rate = true\n',
     });
     expect(error.message).toMatchInlineSnapshot(`
-      "--blocks_to_swap has no value. Write --blocks_to_swap BLOCKS_TO_SWAP; a value that starts with a dash as --blocks_to_swap=-value.
+      "--learnig_rate is not an option of train. Did you mean "--learning_rate"?
+      --blocks_to_swap has no value. Write --blocks_to_swap BLOCKS_TO_SWAP; a value that starts with a dash as --blocks_to_swap=-value.
       config.toml, line 2: task = "t2v-1.3b": expected one of t2v-14B, t2v-1.3B, i2v-14B, t2i-14B, flf2v-14B, t2v-1.3B-FC, t2v-14B-FC, i2v-14B-FC, i2v-A14B, t2v-A14B. Did you mean "t2v-1.3B"?
       config.toml, line 5: optimizer-type in [optimizer] is not an option of train. Did you mean "optimizer_type"?
       config.toml, line 6: learning_rate = true: expected a number. Correct or remove it; the default is 2e-06.
