@@ -1,4 +1,5 @@
 import { ConfigError, type ConfigProblem } from './errors.ts';
+import { toGraphOptimization } from './graph-optimization.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
@@ -94,6 +95,7 @@ export async function toTrainConfig(
     maxTrainEpochs: numberOrNull('max_train_epochs'),
     gradientAccumulationSteps: number('gradient_accumulation_steps'),
     gradientCheckpointing: flag('gradient_checkpointing'),
+    graphOptimization: toGraphOptimization(values),
 
     outputDir: text('output_dir'),
     outputName: text('output_name'),

@@ -100,7 +100,8 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     const runtime = await openRuntime(hooks.runtime, closing);
     if (hooks.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
     const request = (label: string, { training }: AssembledRun['graphs']) => {
-      return { label, model: encodeModel(training), externalFiles: files.paths, memory };
+      const { level: optimization, onDeviceOnly } = config.graphOptimization;
+      return { label, model: encodeModel(training), externalFiles: files.paths, memory, optimization, onDeviceOnly };
     };
     const requests = [
       request('training_model', run.graphs),
