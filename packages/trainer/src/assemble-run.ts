@@ -5,7 +5,7 @@ import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
 import type { ParameterSource } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
-import type { PoolSource, TimestepSampler, TimestepSamplerOptions } from '@musubi/samplers';
+import type { PoolSource, TimestepSamplerOptions } from '@musubi/samplers';
 
 import {
   assertDropout,
