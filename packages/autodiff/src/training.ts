@@ -12,6 +12,11 @@ export interface TrainingOptions {
   readonly trainable: readonly string[];
   /** Recompute each block of the model in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /**
+   * Let products read transposed operands in place, as `FusedMatMul` (com.microsoft), which the CPU and CUDA have and WebGPU
+   * has not. Default true.
+   */
+  readonly fuseProducts?: boolean;
 }
 
 /** Graphs of one training run, made only of operators that every stock ONNX Runtime build has. */
@@ -31,7 +36,7 @@ export interface TrainingGraphs {
  * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
  */
 export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
-  const { loss, trainable, gradientCheckpointing = false } = options;
+  const { loss, trainable, gradientCheckpointing = false, fuseProducts: isFused = true } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
     throw new AutodiffError(
@@ -50,13 +55,13 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
   keepOutputs(graph, (name) => name === loss || name.startsWith('grad/'));
   const { graph: evaluation } = rewriteGraph(forward);
   keepOutputs(evaluation, (name) => name === loss);
-  return { training: lower(graph), evaluation: lower(evaluation) };
+  return { training: lower(graph, isFused), evaluation: lower(evaluation, isFused) };
 }
 
 /** Name of the output that holds the gradient of a parameter. */
 export const gradientName = (parameter: string): string => `grad/${parameter}`;
 
-const lower = (graph: Graph): Graph => gateWeights(fuseProducts(graph));
+const lower = (graph: Graph, isFused: boolean): Graph => gateWeights(isFused ? fuseProducts(graph) : graph);
 
 function keepOutputs(graph: Graph, wanted: (name: string) => boolean): void {
   graph.outputs.splice(0, graph.outputs.length, ...graph.outputs.filter((o) => wanted(o.name)));

@@ -18,7 +18,9 @@ export function blobFiles(files: ReadonlyMap<string, Blob>): TrainingFiles {
   return {
     async list(folder) {
       const prefix = clean(folder) === '' ? '' : `${clean(folder)}/`;
-      const inside = [...byPath.keys()].filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
+      const inside = [...byPath.keys()]
+        .filter((path) => path.startsWith(prefix))
+        .map((path) => path.slice(prefix.length));
       const names = new Map(inside.map((path) => [path.split('/', 1)[0] ?? path, path.includes('/')]));
       return names.size === 0 ? null : Array.from(names, ([name, isFolder]) => ({ name, isFolder }));
     },

@@ -21,6 +21,8 @@ export interface TrainingModelOptions<Config> {
   readonly gradientCheckpointing?: boolean;
   /** Of the adapter to train. */
   readonly dropout?: DropoutOptions;
+  /** Default true; false for providers that lack `FusedMatMul`, such as WebGPU. */
+  readonly fuseProducts?: boolean;
 }
 
 export interface TrainingModel extends TrainingGraphs {
@@ -37,6 +39,7 @@ export interface TrainingModel extends TrainingGraphs {
  */
 export function createTrainingModel<Config>(options: TrainingModelOptions<Config>): TrainingModel {
   const { architecture, config, weights, adapter, frozen = [], gradientCheckpointing = false, dropout = {} } = options;
+  const { fuseProducts = true } = options;
   const base = new Graph(architecture.longName);
   const { prediction } = architecture.build(createParams(base, weights), config);
   base.output(
@@ -46,7 +49,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
   const forward = injectLora(base, [...frozen, { adapter, dropout }]);
   const trainable = loraParameters(adapter).map(({ name }) => name);
   return {
-    ...createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing }),
+    ...createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing, fuseProducts }),
     drawMasks: planDropout(forward, adapter, dropout),
   };
 }

@@ -17,9 +17,7 @@ test('orders by code point', () => {
 
 test('agrees with the order of UTF-8 bytes', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '\uE000', '\uFF5E', '\u{10000}', '\u{1F600}') });
-  fc.assert(
-    fc.property(text, text, (a, b) => Math.sign(compareText(a, b)) === compareBytes(encode(a), encode(b))),
-  );
+  fc.assert(fc.property(text, text, (a, b) => Math.sign(compareText(a, b)) === compareBytes(encode(a), encode(b))));
 });
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);

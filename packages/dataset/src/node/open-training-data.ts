@@ -22,7 +22,10 @@ export interface LoadDatasetConfigOptions extends ReadDatasetsOptions {
  *
  * @throws {DatasetError} of `parseDatasetConfig`, `readDatasetConfig` and `inspectSource`
  */
-export function loadDatasetConfig({ workingDirectory, ...options }: LoadDatasetConfigOptions): Promise<LoadedDataset[]> {
+export function loadDatasetConfig({
+  workingDirectory,
+  ...options
+}: LoadDatasetConfigOptions): Promise<LoadedDataset[]> {
   return readDatasets(options, diskFiles(workingDirectory));
 }
 
