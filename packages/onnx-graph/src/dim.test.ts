@@ -171,9 +171,10 @@ describe('symbolic lengths', () => {
   });
 
   test('pieces of an axis add up to its length', () => {
-    const cut = (start: number, end: number) => dimSub(dimMin('S', end), dimMin('S', start));
     expect([cut(0, 4), cut(4, 8)]).toEqual(['min(S,4)', '-min(S,4)+min(S,8)']);
     expect([cut(0, 4), cut(4, 8), cut(8, Infinity)].reduce(dimAdd)).toBe('S');
     expect(toDim('2 * min( S * B , 4 )')).toBe('2*min(B*S,4)');
   });
 });
+
+const cut = (start: number, end: number) => dimSub(dimMin('S', end), dimMin('S', start));
