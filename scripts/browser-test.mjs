@@ -46,7 +46,6 @@ async function runIn(browser, outdir) {
   const isDefaultGolden = golden === join(root, 'golden');
   const { runnable, left } = await bundleTests(testFiles(), { outdir: join(outdir, 'bundle'), isDefaultGolden });
   for (const { path, needs } of left) console.log(`  not in browsers: ${path} needs ${needs}`);
-  const isForPage = ({ path }) => path.endsWith('.browser.test.ts');
   const reference = join(outdir, 'reference');
   trainReference(reference);
   const server = await servePages({
@@ -102,6 +101,8 @@ function tell({ passed, skipped, failures }) {
   console.log(`  ${passed} passed, ${failures.length} failed, ${skipped} skipped`);
   return { passed, failed: failures.length };
 }
+
+const isForPage = ({ path }) => path.endsWith('.browser.test.ts');
 
 /** What the browsers' runs are compared with. */
 function trainReference(folder) {

@@ -49,11 +49,10 @@ export async function bundleTests(files, { outdir, isDefaultGolden }) {
     plugins: [standIns],
   });
   for (const file of candidates) missing.set(file, nodeModuleBehind(file, metafile.inputs));
-  const name = (file) => `${bundleName(file)}.js`;
   return {
     runnable: files
       .filter((file) => missing.get(file) === null)
-      .map((path) => ({ path, url: `/bundle/${name(path)}` })),
+      .map((path) => ({ path, url: `/bundle/${bundleName(path)}.js` })),
     left: files.flatMap((path) => (missing.get(path) === null ? [] : [{ path, needs: missing.get(path) }])),
   };
 }
