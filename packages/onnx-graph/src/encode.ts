@@ -48,7 +48,9 @@ export function encodeModel(graph: Graph, { opset = opsetOf(graph) }: EncodeOpti
       output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
       initializer: graph.initializers.map(tensorProto),
       node: [...graph.nodes.map((node) => nodeProto(node, nameOf)), ...outputCopies(graph, names)],
-      valueInfo: graph.nodes.flatMap((n) => n.outputs.filter((v) => !names.has(v)).map((v) => valueInfo(v.name, v, n.scope))),
+      valueInfo: graph.nodes.flatMap((n) =>
+        n.outputs.filter((v) => !names.has(v)).map((v) => valueInfo(v.name, v, n.scope)),
+      ),
     },
   });
   return toBinary(ModelProtoSchema, model);
@@ -171,7 +173,10 @@ const valueInfo = (name: string, { dtype, shape }: TensorType, scope = '') =>
           shape: create(TensorShapeProtoSchema, {
             dim: shape.map((d) =>
               create(TensorShapeProto_DimensionSchema, {
-                value: typeof d === 'number' ? { case: 'dimValue', value: BigInt(d) } : { case: 'dimParam', value: dimName(d, scope) },
+                value:
+                  typeof d === 'number'
+                    ? { case: 'dimValue', value: BigInt(d) }
+                    : { case: 'dimParam', value: dimName(d, scope) },
               }),
             ),
           }),
