@@ -17,6 +17,7 @@ const allowedDependencies = {
     '@expo-google-fonts/inter',
     '@musubi/config',
     '@musubi/lora',
+    '@musubi/onnx-graph',
     '@musubi/quant-fp8',
     '@musubi/random',
     '@musubi/samplers',

@@ -40,7 +40,8 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     const { wandbCommand } = await import('./wandb-command.ts');
     return await wandbCommand(rest, context);
   }
-  const found = await resolveCommand({ command: word, argv: rest, readText: context.readText });
+  const argv = word === 'inspect' ? collectDims(rest) : rest;
+  const found = await resolveCommand({ command: word, argv, readText: context.readText });
   switch (found.task) {
     case 'train':
       if (found.config.showTimesteps !== null) {
@@ -55,6 +56,10 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     case 'cache latents':
     case 'cache text':
       return (await import('./cache-command.ts')).makeCaches(found, context);
+    case 'estimate':
+      return (await import('./estimate-command.ts')).estimate(found, context);
+    case 'inspect':
+      return (await import('./inspect-command.ts')).inspect(found.config, context);
     case 'quantize':
       return (await import('./quantize-command.ts')).quantize(found.config, context);
   }
@@ -68,6 +73,19 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     case 'convert lora':
       return lora.convertLora(found.config, context);
   }
+}
+
+/** `--dim B=1 --dim S=2048` as `--dim B=1 S=2048`. */
+function collectDims(argv: readonly string[]): string[] {
+  const rest: string[] = [];
+  const dims: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const token = argv[i] ?? '';
+    if (token.startsWith('--dim=')) dims.push(token.slice('--dim='.length));
+    else if (token !== '--dim') rest.push(token);
+    else while (argv[i + 1]?.includes('=') && !argv[i + 1]?.startsWith('-')) dims.push(argv[++i] ?? '');
+  }
+  return dims.length > 0 ? [...rest, '--dim', ...dims] : rest;
 }
 
 function isHelp(token: string | undefined): boolean {

@@ -16,7 +16,9 @@ export interface CommandSpec {
     | 'average loras'
     | 'merge loras'
     | 'convert lora'
-    | 'quantize';
+    | 'quantize'
+    | 'estimate'
+    | 'inspect';
   /** One sentence. */
   readonly help: string;
   readonly support: OptionSupport;
@@ -74,6 +76,20 @@ export const commandTable: readonly CommandSpec[] = [
     help: 'Write a checkpoint whose weights are 8-bit floats, and print the error of each.',
     support: works,
   },
+  {
+    name: 'estimate',
+    script: 'estimate',
+    task: 'estimate',
+    help: 'Tell the memory and time that a training run needs, and settings that fit. Takes the options of train.',
+    support: works,
+  },
+  {
+    name: 'inspect',
+    script: 'inspect',
+    task: 'inspect',
+    help: 'Tell what is in an .onnx file: operators, FLOPs, memory over its run.',
+    support: works,
+  },
   ...[
     'hv_train_network',
     'hv_1_5_train_network',
@@ -94,5 +110,6 @@ export function findCommand(written: string): CommandSpec | undefined {
 
 /** The options of a command, in the order of the table. */
 export function optionsOf({ script, task }: CommandSpec): OptionSpec[] {
-  return optionTable.filter(({ scripts }) => (scripts === undefined ? task === 'train' : scripts.includes(script)));
+  const isTraining = task === 'train' || task === 'estimate';
+  return optionTable.filter(({ scripts }) => (scripts === undefined ? isTraining : scripts.includes(script)));
 }

@@ -1,4 +1,5 @@
 import type { OptionSpec } from './option-spec.ts';
+import { analysisOptions } from './options/analysis.ts';
 import { cachingOptions } from './options/caching.ts';
 import { loraToolOptions } from './options/lora-tools.ts';
 import { machineOptions } from './options/machine.ts';
@@ -20,4 +21,5 @@ export const optionTable: readonly OptionSpec[] = [
   ...cachingOptions,
   ...loraToolOptions,
   ...quantizingOptions,
+  ...analysisOptions,
 ];

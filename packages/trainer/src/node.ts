@@ -5,3 +5,7 @@ export { planLearningRates } from './node/plan-learning-rates.ts';
 export type { CachingHooks, CachingOutcome, CachingProgress } from './node/caching/hooks.ts';
 export { runCacheLatents } from './node/caching/cache-latents.ts';
 export { runCacheTexts } from './node/caching/cache-texts.ts';
+export type { Alternative, BucketEstimate, EstimateHooks, RunEstimate } from './node/estimate/estimate-run.ts';
+export type { BatchShape } from './node/estimate/batch-shapes.ts';
+export type { RunMemory } from './estimate/memory-of-run.ts';
+export { estimateRun } from './node/estimate/estimate-run.ts';

@@ -203,7 +203,8 @@ function describeRun(
 }
 
 /** @param models whose sessions are open at the same time */
-function memoryFor(models: readonly Pick<ResolvedWeights<unknown>, 'weights'>[]): MemoryPlan {
+/** How the session of these models spends memory. */
+export function memoryFor(models: readonly Pick<ResolvedWeights<unknown>, 'weights'>[]): MemoryPlan {
   const stored = models.flatMap(({ weights }) => [...weights.values()]);
   return planMemory({
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
