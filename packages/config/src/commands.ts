@@ -110,6 +110,8 @@ export function findCommand(written: string): CommandSpec | undefined {
 
 /** The options of a command, in the order of the table. */
 export function optionsOf({ script, task }: CommandSpec): OptionSpec[] {
+  // An estimate is of a training run, so it takes the same options.
   const isTraining = task === 'train' || task === 'estimate';
-  return optionTable.filter(({ scripts }) => (scripts === undefined ? isTraining : scripts.includes(script)));
+  const own = task === 'estimate' ? [script, 'wan_train_network'] : [script];
+  return optionTable.filter(({ scripts }) => scripts?.some((name) => own.includes(name)) ?? isTraining);
 }

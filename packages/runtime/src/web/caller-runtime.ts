@@ -7,8 +7,7 @@ import { openContents } from './open-contents.ts';
 /** A runtime on onnxruntime-web in the calling thread. */
 export async function createCallerRuntime(ort: WebOrtModule, options: EngineOptions): Promise<Runtime> {
   const engine = await setUpEngine(ort, options);
-  const prepare = (request: SessionRequest) =>
-    openContents({ providers: [engine.device], ...refuseFiles(request) });
+  const prepare = (request: SessionRequest) => openContents({ providers: [engine.device], ...refuseFiles(request) });
   const runtime = createRuntime(ort, { prepare });
   return { ...runtime, info: { ...runtime.info, ...engine } };
 }

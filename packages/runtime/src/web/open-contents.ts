@@ -59,7 +59,9 @@ async function download(content: Exclude<ExternalContent, Uint8Array | Blob>, la
     // a server may send the whole file instead
     return range && response.status !== 206 ? blob.slice(...range) : blob;
   } catch (cause) {
-    throw cause instanceof RuntimeError ? cause : missing(cause instanceof Error ? cause.message : String(cause), cause);
+    throw cause instanceof RuntimeError
+      ? cause
+      : missing(cause instanceof Error ? cause.message : String(cause), cause);
   }
 }
 

@@ -8,18 +8,12 @@ import { totalmem } from 'node:os';
 
 import { loraParameters } from '@musubi/lora';
 import { wan } from '@musubi/models';
-import {
-  createMemoryModel,
-  createSizes,
-  graphWork,
-  packedWeightBytes,
-  weightSummary,
-} from '@musubi/onnx-graph/analysis';
+import { createMemoryModel, graphWork, weightSummary } from '@musubi/onnx-graph/analysis';
 import { PythonRandom } from '@musubi/random';
 
 import { type AssembledRun, assembleRun } from '../../assemble-run.ts';
 import { bindSymbols } from '../../estimate/bind-symbols.ts';
-import { type RunMemory, runMemory } from '../../estimate/memory-of-run.ts';
+import { type RunMemory, memoryOfGraph } from '../../estimate/memory-of-run.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
@@ -176,16 +170,12 @@ interface ShapeWork {
   readonly shape: BatchShape;
   readonly symbols: ReadonlyMap<string, number>;
   readonly work: readonly NodeWork[];
-  readonly feedBytes: number;
 }
 
 function workOf(graph: Graph, config: WanConfig, shapes: readonly BatchShape[]): ShapeWork[] {
   return shapes.map((shape) => {
     const symbols = bindSymbols(graph, emptyFeeds(config, shape));
-    const sizes = createSizes(symbols);
-    const data = graph.inputs.filter((input) => input.shape.some((dim) => typeof dim === 'string'));
-    const feedBytes = data.reduce((sum, value) => sum + sizes.bytes(value), 0);
-    return { shape, symbols, work: graphWork(graph, symbols), feedBytes };
+    return { shape, symbols, work: graphWork(graph, symbols) };
   });
 }
 
@@ -225,27 +215,20 @@ function costOf(
   return {
     buckets,
     secondsPerStep: gradientAccumulationSteps * seconds + parameters * secondsPerParameter,
-    memory: runMemory({
-      process: processBytes + graphBytes(graph) * sessions,
-      packedWeights: memory.prepackWeights ? packedWeightBytes(graph) * sessions : 0,
-      activations: sessions * model.peakBytesOf(distinct(shapes.map(({ symbols }) => symbols))),
+    memory: memoryOfGraph({
+      graph,
+      runs: shapes.map(({ symbols }) => symbols),
+      memory,
+      sessions,
+      process: processBytes,
       optimizerState: stateBytes,
-      feedBytes: Math.max(0, ...shapes.map(({ feedBytes }) => feedBytes)),
       parameterBytes: 4 * parameters,
     }),
   };
 }
 
-/** What the graph itself takes, in this program and in ONNX Runtime: nodes, names, kernels. */
-const bytesPerNode = 8e3;
-const graphBytes = ({ nodes }: Graph): number => nodes.length * bytesPerNode;
-
 const countParameters = ({ adapter }: AssembledRun): number =>
   loraParameters(adapter).reduce((sum, { data }) => sum + data.length, 0);
-
-function distinct(runs: readonly ReadonlyMap<string, number>[]): ReadonlyMap<string, number>[] {
-  return [...new Map(runs.map((symbols) => [JSON.stringify([...symbols]), symbols])).values()];
-}
 
 /** Pixels that one number of the latents stands for along a side, and frames along time. */
 const [pixelsPerLatent, framesPerLatent] = [8, 4];

@@ -75,7 +75,7 @@ type Build = (graph: Graph) => { readonly operand: Value; readonly apply: (opera
 
 /** A tensor of one number, without a feed of its size. */
 function filled(graph: Graph, shape: readonly number[]): Value {
-  const one = graph.find('one') ?? graph.input('one', 'float32', ['N']);
+  const one = graph.find('one') ?? graph.input('one', 'float32', [1]);
   return expand(one, shape);
 }
 
