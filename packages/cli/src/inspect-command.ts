@@ -113,10 +113,11 @@ function operatorsOf(graph: Graph, work: readonly NodeWork[]): Inspection['opera
   }));
 }
 
+const bytesBy = (record: Readonly<Record<string, number>>) =>
+  Object.entries(record).map(([name, bytes]) => [name === '' ? 'in the graph' : name, formatBytes(bytes)]);
+
 function describe(found: Inspection, steps: readonly MemoryStep[]): string {
   const { memory, weights } = found;
-  const bytesBy = (record: Readonly<Record<string, number>>) =>
-    Object.entries(record).map(([name, bytes]) => [name === '' ? 'in the graph' : name, formatBytes(bytes)]);
   const lengths = Object.entries(found.lengths).map(([symbol, length]) => `${symbol} = ${length}`);
   return [
     `${found.name}: ${found.nodes} nodes, ${formatFlops(found.flops)}${lengths.length > 0 ? ` at ${lengths.join(', ')}` : ''}`,

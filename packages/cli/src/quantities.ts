@@ -8,11 +8,12 @@ export function formatBytes(bytes: number): string {
 
 /** Seconds as people say them, e.g. `480 ms`, `3.2 s`, `12 min`, `5.1 h`. */
 export function formatSeconds(seconds: number): string {
-  const round = (value: number) => String(Number(value.toPrecision(value < 10 ? 2 : 3)));
   if (seconds < 1) return `${round(1000 * seconds)} ms`;
   if (seconds < 120) return `${round(seconds)} s`;
   return seconds < 7200 ? `${round(seconds / 60)} min` : `${round(seconds / 3600)} h`;
 }
+
+const round = (value: number): string => String(Number(value.toPrecision(value < 10 ? 2 : 3)));
 
 /** Lines of cells in columns, indented. */
 export function table(rows: readonly (readonly string[])[]): string[] {

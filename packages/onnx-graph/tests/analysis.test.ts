@@ -9,21 +9,7 @@ import {
   symbolsOf,
   weightSummary,
 } from '../src/analysis.ts';
-import {
-  Graph,
-  add,
-  cast,
-  concat,
-  exp,
-  gate,
-  mT,
-  matmul,
-  mul,
-  reshape,
-  slice,
-  softmax,
-  transpose,
-} from '../src/index.ts';
+import { Graph, add, cast, exp, gate, mT, matmul, mul, reshape, slice, softmax, transpose } from '../src/index.ts';
 
 const row = 4 * 256; // bytes of a float32 vector of 256
 const lengths = (S: number) => new Map([['S', S]]);

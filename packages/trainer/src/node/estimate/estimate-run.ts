@@ -257,11 +257,11 @@ const noisyTarget = (feeds: Readonly<Record<string, Pick<HostTensor, 'shape'>>>)
 
 /** About half as many pixels, sides as buckets have them. */
 function halved(shape: BatchShape): BatchShape {
-  const side = (pixels: number) => Math.max(bucketStep, Math.round(pixels / Math.SQRT2 / bucketStep) * bucketStep);
-  return { ...shape, width: side(shape.width), height: side(shape.height) };
+  return { ...shape, width: shorter(shape.width), height: shorter(shape.height) };
 }
 
 const bucketStep = 16;
+const shorter = (side: number) => Math.max(bucketStep, Math.round(side / Math.SQRT2 / bucketStep) * bucketStep);
 
 /** Memory of the machine, or of the container that this process is in. */
 function machineMemory(): number {
