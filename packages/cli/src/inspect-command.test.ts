@@ -53,7 +53,7 @@ test('as text it says the same', async () => {
 });
 
 test.each([
-  [['--dim', 'B'], 'dim = '],
+  [['--dim', 'B'], '"B" is no length. Write e.g. --dim B=1 S=2048.'],
   [['--dim', 'Q=1'], 'the graph has no length Q. It has B, S.'],
 ])('%j exits with 2', async (argv, message) => {
   const { code, stderr } = await run(folder, ...argv);

@@ -83,7 +83,10 @@ function collectDims(argv: readonly string[]): string[] {
     const token = argv[i] ?? '';
     if (token.startsWith('--dim=')) dims.push(token.slice('--dim='.length));
     else if (token !== '--dim') rest.push(token);
-    else while (argv[i + 1]?.includes('=') && !argv[i + 1]?.startsWith('-')) dims.push(argv[++i] ?? '');
+    else {
+      dims.push(argv[++i] ?? '');
+      while (/^\w+=/.test(argv[i + 1] ?? '')) dims.push(argv[++i] ?? '');
+    }
   }
   return dims.length > 0 ? [...rest, '--dim', ...dims] : rest;
 }
