@@ -37,7 +37,7 @@ export const bench: Bench = {
 };
 
 async function compare(checkpoint: string, tokens: number, gradientCheckpointing: boolean): Promise<Figure[]> {
-  const request = { checkpoint, tokens, threads, rounds, gradientCheckpointing };
+  const request = { checkpoint, tokens, threads, rounds, gradientCheckpointing, attention: 'whole' as const };
   const memory = await inOwnProcess<Request, Memory>('measure.ts', { ...request, kind: 'memory' });
   const times = await inOwnProcess<Request, Times>('measure.ts', { ...request, kind: 'step' });
   const estimate = await inOwnProcess<EstimateRequest, Estimate>('estimate.ts', request);

@@ -33,7 +33,7 @@ export const bench: Bench = {
 };
 
 async function measureAt(tokens: number, checkpoint: string): Promise<Figure[]> {
-  const request = { checkpoint, tokens, threads, rounds };
+  const request = { checkpoint, tokens, threads, rounds, attention: 'whole' as const };
   const plain = await inOwnProcess<Times>({ ...request, kind: 'times', gradientCheckpointing: false });
   const again = await inOwnProcess<Times>({ ...request, kind: 'step', gradientCheckpointing: true });
   const memory = await inOwnProcess<Memory>({ ...request, kind: 'memory', gradientCheckpointing: false });

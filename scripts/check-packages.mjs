@@ -16,10 +16,13 @@ const allowedDependencies = {
   cli: [
     '@expo-google-fonts/inter',
     '@musubi/config',
+    '@musubi/dataset',
     '@musubi/lora',
     '@musubi/onnx-graph',
     '@musubi/quant-fp8',
     '@musubi/random',
+    '@musubi/runtime',
+    '@musubi/safetensors',
     '@musubi/samplers',
     '@musubi/schedulers',
     '@musubi/tracking',
@@ -50,6 +53,7 @@ const allowedDependencies = {
     '@musubi/models',
     '@musubi/onnx-graph',
     '@musubi/optimizers',
+    '@musubi/quant-fp8',
     '@musubi/random',
     '@musubi/runtime',
     '@musubi/safetensors',
@@ -213,7 +217,8 @@ function checkDependencies({ name, manifest }, sources, say) {
 function importedPackages(sources) {
   const names = new Set();
   for (const text of sources.values()) {
-    for (const [, specifier] of text.matchAll(/(?:\bfrom|\bimport|\bimport\(|\bresolve\() ?'([^'.][^']*)'/g)) {
+    const code = text.replaceAll(/^ *\*.*$/gm, ''); // examples in docstrings are no imports
+    for (const [, specifier] of code.matchAll(/(?:\bfrom|\bimport|\bimport\(|\bresolve\() ?'([^'.\n][^'\n]*)'/g)) {
       if (specifier.startsWith('node:')) continue;
       names.add(
         specifier

@@ -1,33 +1,58 @@
-// Type-checks and runs every ts example of the READMEs and compares what it prints with what its comments say.
-// The convention is described in CONTRIBUTING.md.
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+// Type-checks and runs every ts example of the READMEs and docstrings and compares what it prints with what its comments say.
+// The convention is described in CONTRIBUTING.md. `node scripts/docs-check.mjs [PATH…]` takes beginnings of paths.
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
-import { outputProblem, readExamples } from './lib/readme-examples.mjs';
+import { emptyExampleTags, outputProblem, readDocstringExamples, readExamples } from './lib/doc-examples.mjs';
 import { createChecklist, runAsScript, runNode } from './lib/run.mjs';
 import { readJson, readPackages, root } from './lib/workspace.mjs';
 
-export function checkDocs() {
+/** @param {readonly string[]} wanted beginnings of the paths to check, relative to the repository; none means all */
+export function checkDocs(wanted = []) {
+  const isWanted = (file) => wanted.length === 0 || wanted.some((beginning) => file.startsWith(beginning));
   const { holds, counts } = createChecklist();
-  const readmes = ['README.md', ...readPackages().map(({ name }) => `packages/${name}/README.md`)];
-  const examples = readmes.filter((file) => existsSync(join(root, file))).flatMap(readExamples);
+  const ofReadmes = readmes().filter(isWanted).flatMap(readExamples);
+  const ofDocstrings = sources().filter(isWanted).flatMap(readDocstringExamples);
+  const examples = [...ofReadmes, ...ofDocstrings];
   const folder = createWorkFolder();
   try {
     examples.forEach((example, index) => {
-      example.file = join(folder, `example-${index}.ts`);
-      writeFileSync(example.file, example.code);
+      example.path = join(folder, `example-${index}.ts`);
+      writeFileSync(example.path, example.code);
     });
     const problems = typeProblems(examples);
-    for (const example of examples) {
-      const found = problems.get(basename(example.file)) ?? runProblem(example, folder);
-      holds(`${example.readme}, example at line ${example.line}: ${found}`, found === undefined);
+    const isSound = ({ path }) => !problems.has(basename(path));
+    for (const example of ofReadmes.filter(isSound)) problems.set(basename(example.path), runProblem(example, folder));
+    for (const [path, problem] of runTogether(ofDocstrings.filter(isSound), folder))
+      problems.set(basename(path), problem);
+    for (const { file, line, path } of examples) {
+      const found = problems.get(basename(path));
+      holds(`${file}, example at line ${line}: ${found}`, found === undefined);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+  for (const file of sources().filter(isWanted)) {
+    const lines = emptyExampleTags(file);
+    if (lines.length > 0) holds(`${file}, line ${lines}: @example without a block fenced as ts below it`, false);
+  }
   return counts;
+}
+
+function readmes() {
+  const files = ['README.md', ...readPackages().map(({ name }) => `packages/${name}/README.md`)];
+  return files.filter((file) => existsSync(join(root, file)));
+}
+
+/** The packages' sources without tests, relative to the repository. */
+function sources() {
+  return readPackages().flatMap(({ folder }) =>
+    readdirSync(join(folder, 'src'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.test.ts'))
+      .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll('\\', '/')),
+  );
 }
 
 /** A folder outside the repository in which every package, and what packages depend on, is found by name. */
@@ -57,29 +82,44 @@ function typeProblems(examples) {
   const { options } = ts.convertCompilerOptionsFromJson(compilerOptions, root);
   const typeRoots = [join(root, 'node_modules', '@types')];
   const program = ts.createProgram(
-    examples.map(({ file }) => file),
+    examples.map(({ path }) => path),
     { ...options, typeRoots },
   );
   const problems = new Map();
   for (const { file, start, messageText } of ts.getPreEmitDiagnostics(program)) {
     const name = file ? basename(file.fileName) : '';
     const line = file ? file.getLineAndCharacterOfPosition(start).line + 1 : 0;
-    const where = examples.some((example) => basename(example.file) === name) ? `line ${line} of it` : file?.fileName;
+    const where = examples.some((example) => basename(example.path) === name) ? `line ${line} of it` : file?.fileName;
     const message = `${where}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
     if (!problems.has(name)) problems.set(name, message);
   }
   return problems;
 }
 
-function runProblem({ file, code }, folder) {
-  const workFolder = mkdtempSync(join(folder, 'run-'));
-  const tsx = pathToFileURL(join(root, 'node_modules', 'tsx', 'dist', 'esm', 'index.mjs')).href;
-  const args = [tsx, '--conditions=@musubi/source', file];
-  // what examples put into temporary folders goes with this one
-  const env = { ...process.env, TMPDIR: workFolder, TEMP: workFolder, TMP: workFolder };
-  const { ok, status, stdout, stderr } = runNode('--import', args, { cwd: workFolder, env, capture: true });
-  if (!ok) return `it ends with ${status}\n${stderr}`;
-  return outputProblem(code, stdout);
+/** Runs an example of a README in a process and a folder of its own. */
+function runProblem({ path, code }, folder) {
+  const { ok, status, stdout, stderr } = runTypeScript(path, [], mkdtempSync(join(folder, 'run-')));
+  return ok ? outputProblem(code, stdout) : `it ends with ${status}\n${stderr}`;
 }
 
-await runAsScript(import.meta.url, 'documentation examples', checkDocs);
+/** Runs the short examples of docstrings one after the other in one process; returns the problem of each by its path. */
+function runTogether(examples, folder) {
+  const runner = join(root, 'scripts', 'lib', 'run-examples.mjs');
+  const paths = examples.map(({ path }) => path);
+  const { stdout, stderr } = runTypeScript(runner, paths, mkdtempSync(join(folder, 'run-')));
+  // one line for each that ended, so that one which ends the process is found
+  const results = stdout.split('\n').filter(Boolean).map(JSON.parse);
+  return examples.map(({ path, code }, index) => {
+    const { printed, error = `the examples end here\n${stderr}` } = results[index] ?? {};
+    return [path, printed === undefined ? error : outputProblem(code, printed)];
+  });
+}
+
+function runTypeScript(path, args, cwd) {
+  const tsx = pathToFileURL(join(root, 'node_modules', 'tsx', 'dist', 'esm', 'index.mjs')).href;
+  // what examples put into temporary folders goes with this one
+  const env = { ...process.env, TMPDIR: cwd, TEMP: cwd, TMP: cwd };
+  return runNode('--import', [tsx, '--conditions=@musubi/source', path, ...args], { cwd, env, capture: true });
+}
+
+await runAsScript(import.meta.url, 'documentation examples', () => checkDocs(process.argv.slice(2)));

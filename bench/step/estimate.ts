@@ -31,7 +31,7 @@ export interface Estimate {
 const { checkpoint, tokens, gradientCheckpointing, threads } = JSON.parse(process.argv[2] ?? '{}') as Request;
 const runtime = await createNodeRuntime();
 const processBytes = anonymousMemory();
-const { adapter, graphs, weightBytes } = await openTrainingModel(checkpoint, gradientCheckpointing);
+const { adapter, graphs, weightBytes } = await openTrainingModel(checkpoint, gradientCheckpointing, 'whole');
 const memory = planMemory({ weightBytes, totalMemoryBytes: totalmem(), threads });
 const symbols = new Map([
   ['B', 1],

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 
-import type { HostTensor } from '../../packages/onnx-graph/src/index.ts';
+import type { AttentionPlan, HostTensor } from '../../packages/onnx-graph/src/index.ts';
 import type { Session } from '../../packages/runtime/src/index.ts';
 
 import { gradientName } from '../../packages/autodiff/src/index.ts';
@@ -27,6 +27,7 @@ export interface Request {
   readonly checkpoint: string;
   readonly tokens: number;
   readonly gradientCheckpointing: boolean;
+  readonly attention: AttentionPlan;
   readonly threads: number;
   readonly rounds: number;
 }
@@ -51,8 +52,8 @@ export interface Memory {
 }
 
 const request = JSON.parse(process.argv[2] ?? '{}') as Request;
-const { checkpoint, tokens, gradientCheckpointing, threads, rounds } = request;
-const { adapter, graphs, weightBytes } = await openTrainingModel(checkpoint, gradientCheckpointing);
+const { checkpoint, tokens, gradientCheckpointing, attention, threads, rounds } = request;
+const { adapter, graphs, weightBytes } = await openTrainingModel(checkpoint, gradientCheckpointing, attention);
 const memory = planMemory({ weightBytes, totalMemoryBytes: totalmem(), threads });
 const symbols = new Map([
   ['B', 1],

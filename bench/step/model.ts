@@ -1,3 +1,4 @@
+import type { AttentionPlan } from '../../packages/onnx-graph/src/index.ts';
 import type { TensorToWrite } from '../../packages/safetensors/src/index.ts';
 
 import { createLora, selectTargets } from '../../packages/lora/src/index.ts';
@@ -42,7 +43,7 @@ export async function writeCheckpoint(path: string): Promise<void> {
 }
 
 /** Graphs and adapter of a training run on that checkpoint. */
-export async function openTrainingModel(checkpoint: string, gradientCheckpointing: boolean) {
+export async function openTrainingModel(checkpoint: string, gradientCheckpointing: boolean, attention: AttentionPlan) {
   const store = await openSafetensorsFile(checkpoint);
   const model = resolveWeights(store, wan, { task: 't2v-1.3B', modelConfig });
   await store.close();
@@ -57,6 +58,7 @@ export async function openTrainingModel(checkpoint: string, gradientCheckpointin
     weights: model.source(() => 'dit.safetensors'),
     adapter,
     gradientCheckpointing,
+    attention,
   });
   const weightBytes = [...model.weights.values()].reduce((sum, w) => sum + w.byteLength, 0);
   return { adapter, graphs, weightBytes };

@@ -1,2 +1,2 @@
 import { library } from '../../tsup.base.ts';
-export default library({ index: 'src/index.ts', node: 'src/node.ts' });
+export default library({ index: 'src/index.ts', node: 'src/node.ts', web: 'src/web.ts' });

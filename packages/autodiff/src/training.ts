@@ -1,6 +1,6 @@
-import type { Graph } from '@musubi/onnx-graph';
+import type { AttentionPlan, Graph, Node } from '@musubi/onnx-graph';
 
-import { fuseProducts, gateWeights, rewriteGraph } from '@musubi/onnx-graph';
+import { fuseProducts, gateWeights, lowerAttention, rewriteGraph } from '@musubi/onnx-graph';
 
 import { AutodiffError } from './errors.ts';
 import { type VjpOptions, blockOf, vjp } from './vjp.ts';
@@ -12,6 +12,11 @@ export interface TrainingOptions {
   readonly trainable: readonly string[];
   /** Recompute each block of the model in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /**
+   * How attention over the sequence is computed, by default whole. In pieces its memory grows with the sequence, not its
+   * square: scores are computed a piece at a time, and again for the backward pass.
+   */
+  readonly attention?: AttentionPlan;
 }
 
 /** Graphs of one training run, made only of operators that every stock ONNX Runtime build has. */
@@ -31,7 +36,7 @@ export interface TrainingGraphs {
  * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
  */
 export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
-  const { loss, trainable, gradientCheckpointing = false } = options;
+  const { loss, trainable, gradientCheckpointing = false, attention = 'whole' } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
     throw new AutodiffError(
@@ -42,7 +47,17 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
     );
   }
   const segments: VjpOptions = gradientCheckpointing ? { segmentOf: blockOf } : {};
-  const { graph, gradients } = vjp(forward, [loss], trainable, segments);
+  const planOf = (node: Node): AttentionPlan => (isOverSequence(node) ? attention : 'whole');
+  // What is lowered now has its probabilities kept, or computed again with its block; the rest computes them again itself.
+  const kept = (node: Node) =>
+    attention === 'whole' || (gradientCheckpointing && !isOverSequence(node)) ? 'whole' : undefined;
+  const { graph, gradients } = vjp(lowerAttention(forward, kept), [loss], trainable, {
+    ...segments,
+    attention: (node) => {
+      const plan = planOf(node);
+      return plan === 'whole' ? { chunks: 1, rows: 1 } : plan;
+    },
+  });
   trainable.forEach((name, i) => {
     const gradient = gradients[i];
     if (gradient) graph.output(gradientName(name), gradient);
@@ -50,8 +65,11 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
   keepOutputs(graph, (name) => name === loss || name.startsWith('grad/'));
   const { graph: evaluation } = rewriteGraph(forward);
   keepOutputs(evaluation, (name) => name === loss);
-  return { training: lower(graph), evaluation: lower(evaluation) };
+  return { training: lower(lowerAttention(graph, planOf)), evaluation: lower(lowerAttention(evaluation, planOf)) };
 }
+
+/** True where the number of keys is symbolic; scores against a fixed number of keys grow with the sequence as they are. */
+const isOverSequence = ({ inputs }: Node): boolean => typeof inputs[1]?.shape[2] === 'string';
 
 /** Name of the output that holds the gradient of a parameter. */
 export const gradientName = (parameter: string): string => `grad/${parameter}`;

@@ -1,4 +1,4 @@
-import type { Graph, Node, Value } from '@musubi/onnx-graph';
+import type { AttentionChunks, Graph, Node, Value } from '@musubi/onnx-graph';
 
 import {
   add,
@@ -24,6 +24,8 @@ export interface VjpOptions {
    * computed again for the backward pass, so only values between segments are kept. See {@link blockOf}.
    */
   readonly segmentOf?: (node: Node) => string | undefined;
+  /** Pieces in which the backward pass of an `Attention` node computes its scores again; by default one. */
+  readonly attention?: (node: Node) => AttentionChunks;
 }
 
 export interface Vjp {
@@ -63,7 +65,13 @@ export function vjp(source: Graph, outputs: readonly string[], wrt: readonly str
       recompute = segment === undefined ? undefined : createRecompute(segment, options, after);
     }
     graph.withScope(`grad/${node.name}`, () => {
-      for (const [input, gradient] of differentiate(node, { active, cotangents, uses, recompute })) {
+      for (const [input, gradient] of differentiate(node, {
+        active,
+        cotangents,
+        uses,
+        recompute,
+        attention: options.attention?.(node) ?? inOnePiece,
+      })) {
         cotangents.add(input, gradient);
         if (input.kind === 'input') recompute?.gradients.push(gradient);
       }
@@ -82,10 +90,13 @@ interface Context {
   /** Nodes that use a value; null stands for an output that is differentiated. */
   readonly uses: (value: Value) => readonly (Node | null)[];
   readonly recompute: Recompute | undefined;
+  readonly attention: AttentionChunks;
 }
 
+const inOnePiece: AttentionChunks = { chunks: 1, rows: 1 };
+
 /** Applies the rule of a node: pairs of an active input and its share of that input's cotangent. */
-function differentiate(node: Node, { active, cotangents, uses, recompute }: Context): [Value, Value][] {
+function differentiate(node: Node, { active, cotangents, uses, recompute, attention }: Context): [Value, Value][] {
   const rule = gradientRules[node.op];
   if (!rule) {
     const block = blockOf(node) ?? (node.scope || 'the top level');
@@ -109,6 +120,7 @@ function differentiate(node: Node, { active, cotangents, uses, recompute }: Cont
     outputs: node.outputs.map(current),
     cotangent,
     attribute: (name) => node.attributes[name],
+    attention,
     soleConsumer() {
       const [value] = node.outputs;
       const [next, ...others] = value ? uses(value) : [];

@@ -1,4 +1,4 @@
-import type { Operand, Shape, Value } from '@musubi/onnx-graph';
+import type { AttentionChunks, Operand, Shape, Value } from '@musubi/onnx-graph';
 
 import * as o from '@musubi/onnx-graph';
 
@@ -19,6 +19,8 @@ export interface GradientCase {
   readonly name: string;
   readonly inputs: readonly CaseInput[];
   readonly build: (...inputs: Value[]) => readonly Value[];
+  /** In how many pieces attention is computed. */
+  readonly attention?: AttentionChunks;
 }
 
 /** Lengths of the symbols that cases use. Some cases slice two elements off an axis of length S. */
@@ -220,6 +222,25 @@ export const gradientCases: readonly GradientCase[] = [
     ],
     (x, v) => [o.matmul(o.softmax(need(x)), need(v))],
   ),
+  ...[undefined, { chunks: 3, rows: 2 }, { chunks: 2, rows: 1 }].map((pieces): GradientCase => ({
+    ...one(
+      'Attention',
+      pieces ? `${pieces.chunks} pieces of ${pieces.rows}` : 'in one piece',
+      [
+        ['B', 2, 'S', 4],
+        ['B', 2, 5, 4],
+        ['B', 2, 5, 3],
+      ],
+      (q, k, v) => [o.attention(need(q), need(k), need(v), 0.5)],
+    ),
+    ...(pieces ? { attention: pieces } : {}),
+  })),
+  {
+    ...one('Attention', 'queries that are keys and values too', [['B', 2, 'S', 4]], (x) => [
+      o.attention(o.exp(need(x)), need(x), need(x), 0.5),
+    ]),
+    attention: { chunks: 3, rows: 2 },
+  },
   one('LayerNormalization', 'without scale', [['B', 'S', 6]], (x) => [o.layerNorm(need(x), 1e-6)]),
   one('LayerNormalization', 'scale and bias', [['B', 'S', 6], [6], [6]], (x, scale, bias) => [
     o.layerNormalization(need(x), need(scale), need(bias), 1e-5).y,

@@ -1,4 +1,13 @@
-import { type DataType, Graph, type HostTensor, type Value, encodeModel, fuseProducts } from '@musubi/onnx-graph';
+import {
+  type AttentionChunks,
+  type DataType,
+  Graph,
+  type HostTensor,
+  type Value,
+  encodeModel,
+  fuseProducts,
+  lowerAttention,
+} from '@musubi/onnx-graph';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
 
@@ -14,9 +23,10 @@ interface Prepared {
   readonly wrt: string[];
   readonly outputs: string[];
   readonly feeds: Record<string, Tensor64>;
+  readonly attention: AttentionChunks;
 }
 
-function prepare({ inputs, build }: GradientCase, random: () => number): Prepared {
+function prepare({ inputs, build, attention = { chunks: 1, rows: 1 } }: GradientCase, random: () => number): Prepared {
   const forward = new Graph('case');
   const lengths = drawLengths(random);
   const feeds: Record<string, Tensor64> = {};
@@ -27,12 +37,12 @@ function prepare({ inputs, build }: GradientCase, random: () => number): Prepare
   });
   build(...values).forEach((value, i) => forward.output(`y${i}`, value));
   const wrt = inputs.flatMap(({ wrt: trained = true }, i) => (trained ? [`x${i}`] : []));
-  return { forward, wrt, outputs: forward.outputs.map((o) => o.name), feeds };
+  return { forward, wrt, outputs: forward.outputs.map((o) => o.name), feeds, attention };
 }
 
 /** The gradient graph with its outputs, and random cotangents for the outputs of the forward graph. */
-function differentiate({ forward, wrt, outputs, feeds }: Prepared, random: () => number) {
-  const { graph, gradients } = vjp(forward, outputs, wrt);
+function differentiate({ forward, wrt, outputs, feeds, attention }: Prepared, random: () => number) {
+  const { graph, gradients } = vjp(forward, outputs, wrt, { attention: () => attention });
   gradients.forEach((g, i) => graph.output(`grad/${wrt[i]}`, g));
   const values = interpret(forward, feeds);
   const cotangents: Record<string, Tensor64> = {};
@@ -94,7 +104,7 @@ describe('gradient rules', () => {
     const { graph, seeds } = differentiate(prepared, random);
     const feeds = { ...prepared.feeds, ...seeds };
     const expected = interpret(graph, feeds);
-    const actual = await runOnnx(fuseProducts(graph), feeds);
+    const actual = await runOnnx(fuseProducts(lowerAttention(graph, prepared.attention)), feeds);
 
     for (const name of prepared.wrt) {
       const [a, e] = [must(actual[`grad/${name}`]), must(expected[`grad/${name}`])];

@@ -100,7 +100,7 @@ describe('without training', () => {
     [['trian'], 'error: "trian" is not a command. Did you mean "train"?\n'],
     [
       ['fpack_train_network'],
-      'error: fpack_train_network: this model is not in this release. Commands that work: cache_latents, ',
+      'error: 3 problems\n  fpack_train_network: this model is not in this release. Commands that work: cache_latents, ',
     ],
     [['train', '--config_file', 'absent'], 'error: The configuration file absent.toml does not exist. '],
   ])('%j exits with 2', async (argv, message) => {
@@ -112,8 +112,8 @@ describe('without training', () => {
 
   test('all mistakes are one block', async () => {
     const { written, run } = setUp();
-    expect(await run('train', ...options(), '--learning_rat', '1', '--task', 'x')).toBe(2);
-    expect(written.stderr).toMatch(/^error: 2 problems\n {2}--learning_rat .*\n {2}--task x: .*\n$/);
+    expect(await run('train', ...options(), '--learnig_rate', '1', '--task', 'x')).toBe(2);
+    expect(written.stderr).toMatch(/^error: 2 problems\n {2}--learnig_rate .*\n {2}--task x: .*\n$/);
     expect(existsSync(join(folder, 'out'))).toBe(false);
   });
 });

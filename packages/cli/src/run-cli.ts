@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { findCommand, resolveCommand } from '@musubi/config';
+import { findCommand, readLaunchLine, resolveCommand, splitCommandLine } from '@musubi/config';
 
 import { processContext, type CliContext } from './context.ts';
 import { commandHelp, programHelp } from './help.ts';
@@ -22,7 +22,8 @@ export async function runCli(argv: readonly string[], context: CliContext = proc
   }
 }
 
-async function dispatch([word, ...rest]: readonly string[], context: CliContext): Promise<ExitCode> {
+async function dispatch(written: readonly string[], context: CliContext): Promise<ExitCode> {
+  const { command: word, argv: rest, notes } = readLaunchLine(pasted(written));
   if (word === '--version' || word === '-V') {
     context.stdout.write(`${version()}\n`);
     return 0;
@@ -32,16 +33,30 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
     return word === undefined ? 2 : 0;
   }
   const command = findCommand(word);
-  if (command?.support.state === 'works' && rest.some(isHelp)) {
-    context.stdout.write(commandHelp(command));
+  if (command !== undefined && !command.isNameOnly && rest.some(isHelp)) {
+    context.stdout.write(commandHelp(command, rest.includes('--all')));
     return 0;
   }
-  if (word === 'wandb') {
-    const { wandbCommand } = await import('./wandb-command.ts');
-    return await wandbCommand(rest, context);
+  switch (word) {
+    case 'completion':
+      context.stdout.write((await import('./completion.ts')).completionScript(rest[0] ?? ''));
+      return 0;
+    case 'wandb':
+      return (await import('./wandb-command.ts')).wandbCommand(rest, context);
+    case 'doctor':
+      return (await import('./doctor-command.ts')).doctorCommand(rest, context);
+    case 'init':
+      return (await import('./init-command.ts')).initCommand(rest, context);
+    case 'validate':
+      return (await import('./validate-command.ts')).validateCommand(rest, context);
   }
-  const argv = word === 'inspect' ? collectDims(rest) : rest;
-  const found = await resolveCommand({ command: word, argv, readText: context.readText });
+  const options = (word === 'inspect' ? collectDims(rest) : rest).filter((token) => token !== printConfig);
+  const resolved = await resolveCommand({ command: word, argv: options, readText: context.readText });
+  const found = { ...resolved, answers: [...notes, ...resolved.answers] };
+  if (rest.includes(printConfig)) {
+    context.stdout.write((await import('./print-config.ts')).printedConfig(found));
+    return 0;
+  }
   switch (found.task) {
     case 'train':
       if (found.config.showTimesteps !== null) {
@@ -52,7 +67,7 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
         await (await import('./show-lr-schedule.ts')).showLrSchedule(found.config, context);
         return 0;
       }
-      return (await import('./train-command.ts')).train(found.config, found.answers, context);
+      return (await import('./train-command.ts')).train(found, context);
     case 'cache latents':
     case 'cache text':
       return (await import('./cache-command.ts')).makeCaches(found, context);
@@ -74,6 +89,17 @@ async function dispatch([word, ...rest]: readonly string[], context: CliContext)
       return lora.convertLora(found.config, context);
   }
 }
+
+/** `musubi run -- accelerate launch …`: a command line of the original, as words or as one text in quotes. */
+function pasted(written: readonly string[]): readonly string[] {
+  if (written[0] !== 'run') return written;
+  const words = written.slice(written[1] === '--' ? 2 : 1);
+  const [only = ''] = words;
+  return words.length === 1 && /\s/.test(only) ? splitCommandLine(only) : words;
+}
+
+/** A switch of every command. */
+const printConfig = '--print_config';
 
 /** `--dim B=1 --dim S=2048` as `--dim B=1 S=2048`. */
 function collectDims(argv: readonly string[]): string[] {

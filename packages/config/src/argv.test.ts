@@ -27,6 +27,31 @@ function parse(...argv: string[]) {
 }
 
 describe('parseArguments', () => {
+  test('takes the beginning of a name for the only option that begins so', () => {
+    const two = [...specs, spec('seconds', 'int')];
+    const { arguments: found, notes } = parseArguments(two, ['--see=1', '--na', 'x'], () => {
+      throw new Error('unknown');
+    });
+    expect(found.map(({ spec: { name }, texts }) => [name, ...texts])).toEqual([
+      ['seed', '1'],
+      ['name', 'x'],
+    ]);
+    expect(notes).toEqual([
+      '--see is taken for --seed; write the whole name',
+      '--na is taken for --name; write the whole name',
+    ]);
+    expect(
+      parseArguments(two, ['--se', '1'], () => ({ code: 'UNKNOWN_OPTION', text: '', remedy: '' })).problems,
+    ).toEqual([
+      {
+        code: 'ARGUMENT_SYNTAX',
+        text: '--se could be --seed or --seconds.',
+        remedy: 'Write the whole name.',
+        option: 'se',
+      },
+    ]);
+  });
+
   test('gives values that stand alone to the positional options, in order', () => {
     const positionals = [spec('from', 'path'), spec('to', 'path')].map(
       (one) => ({ ...one, isPositional: true }) as const,
@@ -93,7 +118,7 @@ describe('parseArguments', () => {
     [['--other', 'x', 'y'], 'UNKNOWN_OPTION', '--other'],
     [['--other=x'], 'UNKNOWN_OPTION', '--other'],
     [['-s', '1'], 'UNKNOWN_OPTION', '-s'],
-    [['--se', '1'], 'UNKNOWN_OPTION', '--se'],
+    [['--e', '1'], 'UNKNOWN_OPTION', '--e'],
     [['-seed', '1'], 'UNKNOWN_OPTION', '-seed'],
   ])('refuses %j', (argv, code, text) => {
     expect(parse(...argv).problems).toEqual([[code, text]]);

@@ -32,6 +32,23 @@ export function convertFileValue(spec: OptionSpec, value: FileValue): Converted 
     if ('expected' in converted) return { expected: `a list in which each value is ${converted.expected}` };
     items.push(converted.value);
   }
+  return checkedCount(spec, items);
+}
+
+/** A list on the command line. */
+export function convertTexts(spec: OptionSpec, texts: readonly string[]): Converted {
+  const items: PythonValue[] = [];
+  for (const text of texts) {
+    const converted = convertText(spec, text);
+    if ('expected' in converted) return { expected: `${converted.expected} for each value` };
+    items.push(converted.value);
+  }
+  return checkedCount(spec, items);
+}
+
+function checkedCount({ nargs }: OptionSpec, items: readonly PythonValue[]): Converted {
+  if (typeof nargs === 'number' && items.length !== nargs) return { expected: `${nargs} values` };
+  if (nargs === '+' && items.length === 0) return { expected: 'at least one value' };
   return { value: list(items) };
 }
 

@@ -17,6 +17,7 @@ const leftOut = new Set([
   'network_weights',
   'output_dir',
   'logging_dir',
+  'fp8_cache_dir',
 ]);
 
 /**

@@ -28,6 +28,10 @@ export const optionGroups = {
   upload: 'Upload',
   files: 'Files',
   averaging: 'Average',
+  prompt: 'Prompt',
+  inputs: 'Pictures and videos to start from',
+  output: 'Result',
+  sampling: 'Sampling',
 } as const;
 
 export type OptionGroup = keyof typeof optionGroups;
@@ -44,16 +48,24 @@ export interface OptionSpec {
   readonly choices?: readonly string[];
   /** Choices that are known but not part of this release, with the reason. */
   readonly refusedChoices?: Readonly<Record<string, string>>;
-  /** `*`: as many values as are given on the command line, a list in the file; `+`: at least one. */
-  readonly nargs?: '*' | '+';
+  /** `*`: as many values as are given on the command line, a list in the file; `+`: at least one; a number: so many. */
+  readonly nargs?: '*' | '+' | number;
   /** Stands on the command line without its name; several in the order of the table, and a list last. */
   readonly isPositional?: true;
   /** Never shown in messages. */
   readonly isSecret?: true;
   /** Smallest and largest value; `above` excludes its bound. */
   readonly range?: { readonly min?: number; readonly above?: number; readonly max?: number };
-  /** Scripts that know it; absent: all training scripts. */
+  /** Scripts that know it; absent: all training scripts, but for what a command `lacks`. */
   readonly scripts?: readonly string[];
+  /** The original demands it on the command line. */
+  readonly isRequired?: true;
+  /** Stands in the short help. */
+  readonly isBasic?: true;
+  /** Options without which this one has no effect or no meaning; each entry may be a list of which one is enough. */
+  readonly dependsOn?: readonly (string | readonly string[])[];
+  /** Options that cannot be set together with this one. */
+  readonly conflictsWith?: readonly string[];
   readonly group: OptionGroup;
   /** One sentence. */
   readonly help: string;

@@ -1,6 +1,6 @@
 import { parseArguments } from './argv.ts';
 import { optionsOf, type CommandSpec } from './commands.ts';
-import { convertFileValue, convertText, suggestFileValue, type Converted } from './convert.ts';
+import { convertFileValue, convertText, convertTexts, suggestFileValue, type Converted } from './convert.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import type { OptionSpec } from './option-spec.ts';
@@ -43,12 +43,16 @@ export async function readOptions(
   readText: ReadText,
 ): Promise<OptionsRead> {
   const specs = optionsOf(command);
-  const { arguments: found, problems } = parseArguments(specs, argv, (written) =>
+  const {
+    arguments: found,
+    problems,
+    notes,
+  } = parseArguments(specs, argv, (written) =>
     unknown(written.replace(/^-+/, ''), { source: 'command line' }, command),
   );
   const typed = found.findLast(({ spec }) => spec.name === 'config_file')?.texts[0];
   const configPath = typed === undefined ? null : withExtension(typed);
-  const answers: string[] = [];
+  const answers: string[] = [...notes];
   const options = new Map<string, ReadOption>(specs.map((spec) => [spec.name, defaultOf(spec)]));
 
   const file =
@@ -72,7 +76,7 @@ export async function readOptions(
     const origin: Origin = { source: 'command line' };
     if (spec.type === 'bool') set(spec, { value: bool(true) }, origin, '');
     else if (spec.nargs === undefined) set(spec, convertText(spec, written), origin, written);
-    else set(spec, convertList(spec, texts), origin, written);
+    else set(spec, convertTexts(spec, texts), origin, written);
   }
   const configOption = options.get('config_file');
   if (configOption && configPath !== null) options.set('config_file', { ...configOption, value: string(configPath) });
@@ -129,33 +133,29 @@ async function readConfig(path: string, readText: ReadText): Promise<string> {
 }
 
 function defaultOf(spec: OptionSpec): ReadOption {
-  const value = spec.default;
-  const python =
-    value === null
-      ? none
-      : typeof value === 'boolean'
-        ? bool(value)
-        : typeof value === 'string'
-          ? string(value)
-          : typeof value === 'number'
-            ? int(value)
-            : 'float' in value
-              ? float(value.float)
-              : list(value.map(float));
-  return { spec, value: python, origin: { source: 'default' }, written: '' };
+  return { spec, value: defaultValue(spec), origin: { source: 'default' }, written: '' };
 }
 
-function convertList(spec: OptionSpec, texts: readonly string[]): Converted {
-  const items: PythonValue[] = [];
-  for (const text of texts) {
-    const converted = convertText(spec, text);
-    if ('expected' in converted) return { expected: `${converted.expected} for each value` };
-    items.push(converted.value);
-  }
-  return { value: list(items) };
+function defaultValue({ type, default: initial }: OptionSpec): PythonValue {
+  if (initial === null) return none;
+  if (typeof initial === 'boolean') return bool(initial);
+  if (typeof initial === 'string') return string(initial);
+  if (typeof initial === 'number') return int(initial);
+  if ('float' in initial) return float(initial.float);
+  return list(initial.map(type === 'int' ? int : float));
 }
 
 function unknown(name: string, origin: Origin, command: CommandSpec): ConfigProblem {
+  const unavailable = command.architecture === 'hv' && name === 'fp8_scaled';
+  if (unavailable) {
+    return {
+      code: 'UNKNOWN_OPTION',
+      text: `${placeText(origin)}${name} is not available for HunyuanVideo.`,
+      remedy: `Remove it; ${command.task === 'generate' ? 'fp8' : 'fp8_base'} works without scales.`,
+      option: name,
+      ...placeOf(origin),
+    };
+  }
   const elsewhere = optionTable.find((spec) => spec.name === name)?.scripts?.[0];
   const names = optionsOf(command).map((spec) => spec.name);
   const nearest = elsewhere === undefined ? nearestName(name, names) : undefined;

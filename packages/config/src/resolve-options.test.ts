@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { findCommand, optionsOf } from './commands.ts';
 import { ConfigError } from './errors.ts';
 import type { OptionSpec } from './option-spec.ts';
-import { resolveOptions, type ResolvedOptions } from './resolve-options.ts';
+import { resolveCommand, resolveOptions, type ResolvedOptions } from './resolve-options.ts';
 import { countSteps, type TrainConfig } from './train-config.ts';
 
 const minimal = {
@@ -53,6 +53,7 @@ const specs = command ? optionsOf(command) : [];
 describe('every option that works', () => {
   const values: Record<string, string[]> = {
     config_file: [],
+    architecture: [],
     task: ['t2v-A14B'],
     model_config: ['{"num_heads": 12}'],
     network_module: ['musubi_tuner.networks.lora_wan'],
@@ -71,13 +72,28 @@ describe('every option that works', () => {
     show_timesteps: ['image'],
     show_lr_schedule: ['image'],
     weighting_scheme: ['mode'],
+    fp8_format: ['e5m2'],
+    fp8_quant_mode: ['channel'],
     metadata_reso: ['640,384'],
     log_with: ['wandb'],
   };
-  const fieldOf: Record<string, string> = { network_args: 'excludePatterns', base_weights_multiplier: 'baseWeights' };
+  const eightBit = Object.fromEntries(
+    specs.flatMap(({ name }) => (/^(?:fp8|int8)_(?!t5)/.test(name) ? [[name, 'eightBitBase']] : [])),
+  );
+  const fieldOf: Record<string, string> = {
+    network_args: 'excludePatterns',
+    base_weights_multiplier: 'baseWeights',
+    ...eightBit,
+  };
   /** Options without which it changes nothing. */
   const others: Record<string, string[]> = {
     base_weights_multiplier: ['--base_weights', 'a.safetensors'],
+    fp8_scaled: ['--fp8_base'],
+    fp8_format: ['--fp8_base'],
+    fp8_quant_mode: ['--fp8_base', '--fp8_scaled'],
+    fp8_block_size: ['--fp8_base', '--fp8_scaled'],
+    fp8_cache_dir: ['--int8_base'],
+    dit_high_noise: ['--timestep_boundary', '900'],
     log_tracker_config: ['--log_with', 'wandb', '--wandb_run_name', 'mine'],
     wandb_run_name: ['--log_with', 'wandb'],
     wandb_api_key: ['--log_with', 'wandb'],
@@ -233,7 +249,6 @@ describe('commands', () => {
   });
 
   test.each([
-    ['fpack_train_network.py', 'NOT_IN_THIS_RELEASE', undefined],
     ['trian', 'UNKNOWN_COMMAND', 'train'],
     ['bake', 'UNKNOWN_COMMAND', undefined],
   ])('%s is refused', async (written, code, nearest) => {
@@ -244,20 +259,72 @@ describe('commands', () => {
   });
 });
 
+async function problemsOf(written: string, argv: string[]): Promise<unknown> {
+  const error: unknown = await resolveCommand({ command: written, argv, readText: () => '' }).catch(
+    (caught: unknown) => caught,
+  );
+  return error instanceof ConfigError ? error.problems.map(({ code, option }) => [code, option]) : error;
+}
+
+test('a shortened option counts, and is told', async () => {
+  const { config, answers } = await resolve([...minimalArgv, '--learning_r', '1e-3']);
+  expect(config.learningRate).toBe(1e-3);
+  expect(answers).toEqual(['--learning_r is taken for --learning_rate; write the whole name']);
+});
+
+describe('commands that are not in this release', () => {
+  const model = ['--dataset_config', 'd.toml', '--dit', 'dit.safetensors'];
+
+  test.each([
+    ['fpack_train_network.py', model],
+    ['train', ['--architecture', 'fpack', ...model]],
+    ['cache_latents.py', ['--dataset_config', 'd.toml', '--vae', 'vae.safetensors', '--vae_tiling']],
+    ['cache_latents', ['--architecture=hv', '--dataset_config', 'd.toml', '--vae', 'vae.safetensors']],
+    ['wan_generate_video', ['--prompt', 'a cat', '--save_path', 'out', '--video_size', '480', '832']],
+    ['hv_1_5_generate_video', ['--whatever']],
+    ['hv_train.py', [...model, '--trainable_modules', 'a', 'b']],
+  ])('%s %j say so and nothing else', async (written, argv) => {
+    expect(await problemsOf(written, argv)).toEqual([['NOT_IN_THIS_RELEASE', undefined]]);
+  });
+
+  test.each([
+    ['fpack_train_network', [...model, '--vae_dtype', 'bfloat16'], 'BAD_COMBINATION', 'vae_dtype'],
+    ['fpack_train_network', ['--dit', 'd.safetensors'], 'MISSING_OPTION', 'dataset_config'],
+    ['hv_train_network', [...model, '--fp8_scaled'], 'UNKNOWN_OPTION', 'fp8_scaled'],
+    ['qwen_image_train_network', [...model, '--fp8_scaled'], 'BAD_COMBINATION', 'fp8_scaled'],
+    ['qwen_image_train_network', [...model, '--sage_attn'], 'BAD_COMBINATION', 'sage_attn'],
+    ['wan_generate_video', ['--save_path', 'o'], 'MISSING_OPTION', 'prompt'],
+    ['generate', ['--save_path', 'o', '--prompt', 'p', '--video_size', '480', '830'], 'BAD_COMBINATION', 'video_size'],
+    ['generate', ['--save_path', 'o', '--prompt', 'p', '--video_size', '480'], 'WRONG_TYPE', 'video_size'],
+    ['generate', ['--save_path', 'o', '--interactive', '--from_file', 'p'], 'BAD_COMBINATION', 'from_file'],
+  ])('%s %j is checked all the same', async (written, argv, code, option) => {
+    expect(await problemsOf(written, argv)).toEqual([
+      ['NOT_IN_THIS_RELEASE', undefined],
+      [code, option],
+    ]);
+  });
+
+  test('a script is for one model', async () => {
+    expect(await problemsOf('wan_train_network', ['--architecture', 'hv'])).toEqual([
+      ['BAD_COMBINATION', 'architecture'],
+    ]);
+  });
+});
+
 describe('mistakes', () => {
   test('are reported together, each with its place and remedy', async () => {
-    const error = await failure(['--config_file', 'config', '--learning_rat', '1e-4', '--blocks', '--seed=abc'], {
+    const error = await failure(['--config_file', 'config', '--learnig_rate', '1e-4', '--blocks', '--seed=abc'], {
       'config.toml':
-        '[model]\ntask = "t2v-1.3b"\nfp8_base = true\n[optimizer]\noptimizer-type = "AdamW"\nlearning_rate = true\n',
+        '[model]\ntask = "t2v-1.3b"\nsage_attn = true\n[optimizer]\noptimizer-type = "AdamW"\nlearning_rate = true\n',
     });
     expect(error.message).toMatchInlineSnapshot(`
-      "--learning_rat is not an option of train. Did you mean "--learning_rate"?
-      --blocks is not an option of train. Did you mean "--blocks_to_swap"?
+      "--learnig_rate is not an option of train. Did you mean "--learning_rate"?
+      --blocks_to_swap has no value. Write --blocks_to_swap BLOCKS_TO_SWAP; a value that starts with a dash as --blocks_to_swap=-value.
       config.toml, line 2: task = "t2v-1.3b": expected one of t2v-14B, t2v-1.3B, i2v-14B, t2i-14B, flf2v-14B, t2v-1.3B-FC, t2v-14B-FC, i2v-14B-FC, i2v-A14B, t2v-A14B. Did you mean "t2v-1.3B"?
       config.toml, line 5: optimizer-type in [optimizer] is not an option of train. Did you mean "optimizer_type"?
       config.toml, line 6: learning_rate = true: expected a number. Correct or remove it; the default is 2e-06.
       --seed abc: expected a whole number. Correct or remove it.
-      config.toml, line 3: fp8_base = true: 8-bit base weights are not in this release; the base stays in the type of its checkpoint, read from the file when needed. Remove fp8_base.
+      config.toml, line 3: sage_attn = true: SageAttention has no backward pass, so it cannot train; use sdpa or none. Remove sage_attn.
       dataset_config is missing. Write dataset_config = "dataset.toml".
       dit is missing. Write dit = "wan2.1_t2v_1.3B_bf16.safetensors", the file of the transformer.
       network_module is missing. Write network_module = "networks.lora_wan".
@@ -293,7 +360,7 @@ describe('mistakes', () => {
     ['optimizer_args = [\n  "a=(1", # open\n]'],
     ['network_args = "a=1"'],
     ['network_args = [1]'],
-    ['network_args = ["conv_dim=4"]'],
+    ['network_args = ["conv_dim=0"]'],
     ['network_args = ["loraplus_lr_ratio=-4"]'],
     ['network_args = ["rank_dropout=1"]'],
     ['network_args = ["factor=4"]'],
@@ -323,7 +390,7 @@ describe('mistakes', () => {
   });
 
   test.each([
-    [['--network_al', '3']],
+    [['--network_', '3']],
     [['--network_module', 'networks.loho']],
     [['--output_name', 'a/b']],
     [['--base_weights_multiplier', '1', 'x']],

@@ -1,15 +1,14 @@
 import type { CacheLatentsConfig, CacheTextConfig } from './cache-config.ts';
-import { findCommand, commandTable, type CommandSpec } from './commands.ts';
+import { checkRules, isChanged, type RuleFindings } from './check-rules.ts';
+import { chooseCommand, workingCommands } from './choose-command.ts';
+import type { CommandSpec } from './commands.ts';
 import { ConfigError, throwIfAny, type ConfigProblem } from './errors.ts';
-import { didYouMean, nearestName } from './internal/nearest.ts';
 import { asWritten, placeOf, type Origin } from './origin.ts';
-import { toPlain } from './python-value.ts';
 import type { QuantizeConfig } from './quantize-config.ts';
 import { readOptions, type OptionsRead, type ReadOption, type ReadText } from './read-options.ts';
 import { toCacheLatentsConfig, toCacheTextConfig } from './to-cache-config.ts';
 import { type InspectConfig, toInspectConfig } from './inspect-config.ts';
 import type { AverageLorasConfig, ConvertLoraConfig, MergeLorasConfig } from './lora-config.ts';
-import { plainDefault } from './option-spec.ts';
 import { toAverageConfig, toConvertConfig, toMergeConfig } from './to-lora-config.ts';
 import { toQuantizeConfig } from './to-quantize-config.ts';
 import { toTrainConfig } from './to-train-config.ts';
@@ -27,10 +26,14 @@ export interface ResolveRequest {
 /** What a command line says, apart from the configuration itself. */
 interface Resolved {
   readonly command: CommandSpec;
+  /** Every option with its value, by its snake_case name. */
+  readonly options: ReadonlyMap<string, ReadOption>;
   /** Where each value comes from, by the option's snake_case name. */
   readonly origins: ReadonlyMap<string, Origin>;
   /** Lines to print once: options that were accepted, and what is done instead of them. */
   readonly answers: readonly string[];
+  /** What is wrong; never any where the configuration is to be used. */
+  readonly problems: readonly ConfigProblem[];
 }
 
 /** The options of a training command. */
@@ -54,49 +57,71 @@ export type ResolvedCommand =
 /**
  * Reads command line and configuration file of a command and checks them.
  *
- * @throws {ConfigError} with every problem found; nothing is returned that a run could half use
+ * @throws {ConfigError} with every problem found; nothing is returned that a run could half use. For a command that this
+ *   release does not have, its options are checked too
  */
 export async function resolveCommand(request: ResolveRequest): Promise<ResolvedCommand> {
-  const command = workingCommand(request.command);
+  const found = await examineCommand(request);
+  throwIfAny(found.problems);
+  return found;
+}
+
+/**
+ * As {@link resolveCommand}, with the mistakes as `problems` beside the rest: an option with a mistake keeps its default, so
+ * that what it names can still be looked at.
+ *
+ * @throws {ConfigError} `UNKNOWN_COMMAND`, `NOT_IN_THIS_RELEASE` of a command, `CONFIG_FILE_NOT_FOUND`, `CONFIG_FILE_UNREADABLE`,
+ *   `TOML_SYNTAX`
+ */
+export async function examineCommand(request: ResolveRequest): Promise<ResolvedCommand> {
+  const command = await chooseCommand(request);
   const read = await readOptions(command, request.argv, request.readText);
+  const rules = checkRules(command, read);
+  if (command.support.state === 'refused') {
+    throwIfAny([notBuilt(command, request.command), ...merged(read.problems, rules.problems)]);
+  }
   switch (command.task) {
     case 'train': {
       const { config, problems } = await toTrainConfig(read, request.readText);
-      return { task: 'train', config, ...resolved(command, read, problems) };
+      return { task: 'train', config, ...resolved(command, read, problems, rules) };
     }
     case 'cache latents': {
       const { config, problems } = toCacheLatentsConfig(read, command, request.command);
-      return { task: 'cache latents', config, ...resolved(command, read, problems) };
+      return { task: 'cache latents', config, ...resolved(command, read, problems, rules) };
     }
     case 'cache text': {
       const { config, problems } = toCacheTextConfig(read, command, request.command);
-      return { task: 'cache text', config, ...resolved(command, read, problems) };
+      return { task: 'cache text', config, ...resolved(command, read, problems, rules) };
     }
     case 'average loras': {
       const { config, problems } = toAverageConfig(read);
-      return { task: 'average loras', config, ...resolved(command, read, problems) };
+      return { task: 'average loras', config, ...resolved(command, read, problems, rules) };
     }
     case 'merge loras': {
       const { config, problems } = toMergeConfig(read);
-      return { task: 'merge loras', config, ...resolved(command, read, problems) };
+      return { task: 'merge loras', config, ...resolved(command, read, problems, rules) };
     }
     case 'convert lora': {
       const { config, problems } = toConvertConfig(read);
-      return { task: 'convert lora', config, ...resolved(command, read, problems) };
+      return { task: 'convert lora', config, ...resolved(command, read, problems, rules) };
     }
     case 'quantize': {
       const { config, problems } = toQuantizeConfig(read);
-      return { task: 'quantize', config, ...resolved(command, read, problems) };
+      return { task: 'quantize', config, ...resolved(command, read, problems, rules) };
     }
     case 'estimate': {
       const { config, problems } = await toTrainConfig(read, request.readText);
       const json = read.options.get('json')?.value.value === true;
-      return { task: 'estimate', config, json, ...resolved(command, read, problems) };
+      return { task: 'estimate', config, json, ...resolved(command, read, problems, rules) };
     }
     case 'inspect': {
       const { config, problems } = toInspectConfig(read);
-      return { task: 'inspect', config, ...resolved(command, read, problems) };
+      return { task: 'inspect', config, ...resolved(command, read, problems, rules) };
     }
+    case 'train model':
+    case 'generate':
+    case 'extract lora':
+      throw new Error(`internal: nothing reads the options of ${command.name}`);
   }
 }
 
@@ -114,51 +139,35 @@ export async function resolveOptions(request: ResolveRequest): Promise<ResolvedO
   ]);
 }
 
-/** @throws {ConfigError} when there are problems */
-function resolved(command: CommandSpec, read: OptionsRead, problems: readonly ConfigProblem[]): Resolved {
-  const wrong = new Set(read.problems.map(({ option }) => option));
-  throwIfAny([
-    ...read.problems,
-    ...[...read.options.values()].flatMap(notInThisRelease),
-    // An option that could not be read is not also missing.
-    ...problems.filter(({ option }) => !wrong.has(option)),
-  ]);
+function resolved(
+  command: CommandSpec,
+  read: OptionsRead,
+  problems: readonly ConfigProblem[],
+  rules: RuleFindings,
+): Resolved {
+  const refused = [...read.options.values()].flatMap(notInThisRelease);
   return {
+    problems: merged(read.problems, refused, problems, rules.problems),
     command,
+    options: read.options,
     origins: new Map([...read.options].map(([name, { origin }]) => [name, origin])),
-    answers: [...read.answers, ...answersOf([...read.options.values()])],
+    answers: [...read.answers, ...answersOf([...read.options.values()]), ...rules.warnings],
   };
 }
 
-function workingCommand(written: string): CommandSpec {
-  const command = findCommand(written);
-  const working = commandTable.filter(({ support }) => support.state === 'works').map(({ name }) => name);
-  const remedy = `Commands that work: ${working.join(', ')}.`;
-  if (command?.support.state === 'works') return command;
-  if (command) {
-    const reason = command.support.state === 'refused' ? command.support.reason : '';
-    throw new ConfigError([
-      {
-        code: 'NOT_IN_THIS_RELEASE',
-        text: `${written}: ${reason}.`,
-        remedy,
-        value: written,
-      },
-    ]);
+/** Later lists leave out options that an earlier one has found at fault: what could not be read is not also missing. */
+function merged(...lists: readonly (readonly ConfigProblem[])[]): ConfigProblem[] {
+  const found: ConfigProblem[] = [];
+  for (const list of lists) {
+    const wrong = new Set(found.map(({ option }) => option).filter((option) => option !== undefined));
+    found.push(...list.filter(({ option }) => option === undefined || !wrong.has(option)));
   }
-  const nearest = nearestName(
-    written,
-    commandTable.flatMap(({ name, script }) => [name, script]),
-  );
-  throw new ConfigError([
-    {
-      code: 'UNKNOWN_COMMAND',
-      text: `"${written}" is not a command.`,
-      remedy: nearest === undefined ? remedy : didYouMean(nearest).trim(),
-      value: written,
-      ...(nearest === undefined ? {} : { nearest }),
-    },
-  ]);
+  return found;
+}
+
+function notBuilt({ support }: CommandSpec, written: string): ConfigProblem {
+  const reason = support.state === 'refused' ? support.reason : '';
+  return { code: 'NOT_IN_THIS_RELEASE', text: `${written}: ${reason}.`, remedy: workingCommands, value: written };
 }
 
 /** Refuses what is known but cannot be done yet, so that no option is silently without effect. */
@@ -190,9 +199,4 @@ function answersOf(options: readonly ReadOption[]): string[] {
     names.set(answer, [...(names.get(answer) ?? []), spec.name]);
   }
   return [...names].map(([answer, list]) => `${list.join(', ')}: ${answer}`);
-}
-
-function isChanged({ spec, value }: Pick<ReadOption, 'spec' | 'value'>): boolean {
-  const plain = toPlain(value);
-  return plain !== plainDefault(spec.default) && !(Array.isArray(plain) && plain.length === 0);
 }

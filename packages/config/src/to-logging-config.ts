@@ -12,14 +12,10 @@ export async function toLoggingConfig(
   options: OptionsRead['options'],
   readText: ReadText,
 ): Promise<LoggingConfig> {
-  const { textOrNull, flag, problem } = values;
+  const { textOrNull, flag } = values;
   const folder = textOrNull('logging_dir');
   const logWith = textOrNull('log_with') ?? (folder === null ? null : 'tensorboard');
   const tensorBoard = logWith === 'tensorboard' || logWith === 'all';
-  if (tensorBoard && folder === null) {
-    const remedy = 'Give a folder as logging_dir.';
-    problem('BAD_COMBINATION', 'log_with', 'TensorBoard needs a folder for its files.', remedy);
-  }
   const tracker = await readTrackerConfig(values, readText);
   const wandb = tracker ?? { ...noWandbDetails, name: textOrNull('wandb_run_name') };
   return {

@@ -1,7 +1,9 @@
 import { ConfigError, type ConfigProblem } from './errors.ts';
+import { toGraphOptimization } from './graph-optimization.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
+import { toEightBitBase } from './to-eight-bit-base.ts';
 import { toLoggingConfig } from './to-logging-config.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
@@ -42,6 +44,7 @@ export async function toTrainConfig(
     timestepBoundary: numberOrNull('timestep_boundary'),
     offloadInactiveDit: flag('offload_inactive_dit'),
     modelConfig: await readModelConfig(),
+    eightBitBase: toEightBitBase(values),
     vae: textOrNull('vae'),
 
     networkModule: text('network_module'),
@@ -92,6 +95,7 @@ export async function toTrainConfig(
     maxTrainEpochs: numberOrNull('max_train_epochs'),
     gradientAccumulationSteps: number('gradient_accumulation_steps'),
     gradientCheckpointing: flag('gradient_checkpointing'),
+    graphOptimization: toGraphOptimization(values),
 
     outputDir: text('output_dir'),
     outputName: text('output_name'),
@@ -162,8 +166,9 @@ export async function toTrainConfig(
       } else if (key === 'factor' && kind === 'lokr') {
         found.lokrFactor = readNumber(key, written, isFactor, 'a whole number from 1, or -1') ?? -1;
       } else if (key === 'verbose') found.networkVerbose = written === 'True';
-      else if (laterNetworkArgs.includes(key))
-        problem('NOT_IN_THIS_RELEASE', 'network_args', `${key} is not in this release.`, `Remove ${key}.`);
+      // For convolutions, of which the blocks that get an adapter have none.
+      else if (key === 'conv_dim') readNumber(key, written, (dim) => Number.isInteger(dim) && dim > 0, 'a rank');
+      else if (key === 'conv_alpha') readNumber(key, written, (alpha) => alpha >= 0, 'a number from 0');
       else {
         const nearest = nearestName(key, names);
         problem(
@@ -275,7 +280,7 @@ export async function toTrainConfig(
   }
 
   function checkCombinations(made: TrainConfig): void {
-    const { networkModule, outputName, minTimestep, maxTimestep, metadataReso } = made;
+    const { networkModule, outputName, metadataReso } = made;
     if (networkModule !== '' && kindOf(networkModule) === null) {
       const nearest = nearestName(networkModule, Object.keys(networkModules));
       problem(
@@ -292,29 +297,12 @@ export async function toTrainConfig(
     if (/[\\/]/.test(outputName) || outputName === '.' || outputName === '..') {
       problem('BAD_VALUE', 'output_name', 'expected a file name without folders.', 'Put the folder in output_dir.');
     }
-    const [low, high] = [minTimestep ?? 0, maxTimestep ?? 1000];
-    if (made.preserveDistributionShape ? low >= high : low > high) {
-      problem(
-        'BAD_COMBINATION',
-        'min_timestep',
-        `expected a number below max_timestep = ${high}.`,
-        'Choose min_timestep < max_timestep.',
-      );
-    }
     if (metadataReso !== null && !/^\s*\d+\s*(?:,\s*\d+\s*)?$/.test(metadataReso)) {
       problem(
         'BAD_VALUE',
         'metadata_reso',
         'expected "width,height" or one number.',
         'Write e.g. metadata_reso = "1280,720".',
-      );
-    }
-    if (made.dimFromWeights && made.networkWeights === null) {
-      problem(
-        'BAD_COMBINATION',
-        'dim_from_weights',
-        'there is no file to take ranks from.',
-        'Give the adapter file as network_weights.',
       );
     }
   }
@@ -352,8 +340,9 @@ const networkArgNames = [
   'module_dropout',
   'factor',
   'verbose',
+  'conv_dim',
+  'conv_alpha',
 ];
-const laterNetworkArgs = ['conv_dim', 'conv_alpha'];
 
 function plainRecord(pairs: [string, PythonValue][] | null): Record<string, PlainValue> {
   return Object.fromEntries((pairs ?? []).map(([key, value]) => [key, toPlain(value)]));

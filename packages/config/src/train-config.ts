@@ -1,3 +1,4 @@
+import type { GraphOptimization } from './graph-optimization.ts';
 import type { qinglongPresets, timestepSamplings, weightingSchemes } from './options/optimization.ts';
 import type { wanTasks } from './options/model.ts';
 import type { PlainValue } from './python-value.ts';
@@ -42,6 +43,18 @@ export interface WandbConfig {
 /** Options by their snake_case names; lists are texts in Python's notation. */
 export type LoggedOptions = Readonly<Record<string, null | boolean | number | string>>;
 
+/** Base weights in 8 bits. */
+export interface EightBitBase {
+  /** `scaled` FP8 with scales, `cast` every weight rounded to FP8, `int8` integers in blocks of 64 with scales. */
+  readonly method: 'scaled' | 'cast' | 'int8';
+  readonly format: 'e4m3' | 'e5m2';
+  /** Of `scaled`. */
+  readonly mode: 'tensor' | 'channel' | 'block';
+  readonly blockSize: number;
+  /** Folder of the file with the 8-bit weights; null: that of the checkpoint. */
+  readonly cacheDir: string | null;
+}
+
 /** All settings of a training run, checked. Paths are as the user wrote them, relative to the working folder. */
 export interface TrainConfig {
   /** TOML file that describes the datasets. */
@@ -58,6 +71,8 @@ export interface TrainConfig {
   readonly offloadInactiveDit: boolean;
   /** Sizes that tensor shapes cannot tell, as the user's JSON object; the model checks the names. */
   readonly modelConfig: Readonly<Record<string, unknown>> | null;
+  /** How base weights are stored in 8 bits; null: as the checkpoint has them. */
+  readonly eightBitBase: EightBitBase | null;
   /** VAE checkpoint; only its name is used, for the metadata. */
   readonly vae: string | null;
 
@@ -143,6 +158,8 @@ export interface TrainConfig {
   readonly maxTrainEpochs: number | null;
   readonly gradientAccumulationSteps: number;
   readonly gradientCheckpointing: boolean;
+  /** What the options about compiling come to. */
+  readonly graphOptimization: GraphOptimization;
 
   readonly outputDir: string;
   /** File name of the result without extension. */

@@ -78,8 +78,8 @@ describe('whole runs', () => {
 
 function readMetadata(path: string): Record<string, string> {
   const bytes = readFileSync(path);
-  const header: Record<string, Record<string, string>> = JSON.parse(
-    bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE(0))),
-  );
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  const text = new TextDecoder().decode(bytes.subarray(8, 8 + length));
+  const header: Record<string, Record<string, string>> = JSON.parse(text);
   return header['__metadata__'] ?? {};
 }

@@ -40,12 +40,15 @@ export function checkDatasetConfig(
     }
   }
   if (issues.length === 0) return { general, datasets };
-  const told = issues.map(({ path, message }) => ({ line: lineOf(path), message }));
+  const told = issues.map((issue) => {
+    const line = lineOf(issue.path);
+    return line === undefined ? issue : { ...issue, line };
+  });
   const [only] = told;
   const list = told.map(({ line, message }) => `  ${line === undefined ? '' : `line ${line}: `}${message}\n`).join('');
   const place = only?.line === undefined ? file : `${file}, line ${only.line}`;
   const what = issues.length === 1 ? `${place}: ${only?.message}` : `${file}:\n${list}`;
-  throw new DatasetError('CONFIG_INVALID', what, 'Correct the file.', { file, issues });
+  throw new DatasetError('CONFIG_INVALID', what, 'Correct the file.', { file, issues: told });
 }
 
 function checkDatasets(value: unknown, issues: ConfigIssue[], warn?: Warn): CheckedConfig['datasets'] {

@@ -1,7 +1,7 @@
 import { type DatasetArchitecture, datasetArchitecture } from './architectures.ts';
 import { checkDatasetConfig, type OptionTable } from './config-check.ts';
 import type { CommonConfig, DatasetConfig, ImageDatasetConfig, Size, VideoDatasetConfig } from './dataset-types.ts';
-import { type ConfigIssue, DatasetError, type Warn } from './errors.ts';
+import { type ConfigIssue, DatasetError, type OnProblem, type Warn } from './errors.ts';
 import { type OptionValue, optionsOf } from './option-table.ts';
 
 export interface ReadDatasetConfigOptions {
@@ -12,6 +12,8 @@ export interface ReadDatasetConfigOptions {
   /** Command line options of the same names: used where the file gives nothing. */
   readonly commandLine?: Readonly<Record<string, OptionValue>>;
   readonly warn?: Warn;
+  /** Told of the mistakes of all datasets but one, which is thrown. */
+  readonly onProblem?: OnProblem | undefined;
 }
 
 /** Options of one dataset after inheritance. */
@@ -52,8 +54,11 @@ export function readDatasetConfig(
 ): DatasetConfig[] {
   const model = datasetArchitecture(architecture);
   const tables = inheritDatasetOptions(parsed, options);
-  const datasets = tables.map(({ kind, options: table }, index) =>
-    kind === 'image' ? imageDataset(table, model) : videoDataset(table, model, index, options.warn),
+  const datasets = mapReporting(
+    tables,
+    ({ kind, options: table }, index) =>
+      kind === 'image' ? imageDataset(table, model) : videoDataset(table, model, index, options.warn),
+    options.onProblem,
   );
   const file = options.file ?? 'The dataset configuration';
   if (datasets.length === 0) {
@@ -62,6 +67,23 @@ export function readDatasetConfig(
   }
   assertOwnCacheDirectories(datasets, file);
   return datasets;
+}
+
+function mapReporting<T, U>(items: readonly T[], map: (item: T, index: number) => U, onProblem?: OnProblem): U[] {
+  const errors: DatasetError[] = [];
+  const made = items.flatMap((item, index) => {
+    try {
+      return [map(item, index)];
+    } catch (error) {
+      if (!(error instanceof DatasetError)) throw error;
+      errors.push(error);
+      return [];
+    }
+  });
+  const [first, ...others] = errors;
+  if (first === undefined) return made;
+  if (onProblem) others.forEach(onProblem);
+  throw first;
 }
 
 function imageDataset(options: OptionTable, architecture: DatasetArchitecture): ImageDatasetConfig {

@@ -55,6 +55,8 @@ export interface ConfigIssue {
     | 'expected_list'
     | 'expected_dict';
   readonly message: string;
+  /** In the file, from 1, where it can be told. */
+  readonly line?: number;
   /** The allowed name nearest to an unknown key. */
   readonly nearest?: string;
 }
@@ -110,3 +112,21 @@ export interface DatasetWarning {
 }
 
 export type Warn = (warning: DatasetWarning) => void;
+
+/** Gets the errors of steps that others can do without, so that all mistakes are found at once. */
+export type OnProblem = (error: DatasetError) => void;
+
+/**
+ * The result of a step, or null where it failed and there is somebody to tell.
+ *
+ * @throws what the step throws, when nobody is told of it
+ */
+export async function attempt<T>(onProblem: OnProblem | undefined, step: () => T | Promise<T>): Promise<T | null> {
+  try {
+    return await step();
+  } catch (error) {
+    if (!onProblem || !(error instanceof DatasetError)) throw error;
+    onProblem(error);
+    return null;
+  }
+}

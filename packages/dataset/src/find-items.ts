@@ -3,7 +3,7 @@ import { bucketKey } from './bucket-key.ts';
 import { createBucketSelector } from './buckets.ts';
 import { isLatentCacheName, parseLatentCacheName, textCacheName } from './cache-names.ts';
 import type { DatasetConfig } from './dataset-types.ts';
-import { DatasetError, type Warn } from './errors.ts';
+import { attempt, DatasetError, type OnProblem, type Warn } from './errors.ts';
 import { mapInOrder } from './internal/in-order.ts';
 import { compareText } from './internal/text-order.ts';
 import { type OpenCache, readCacheKeys } from './read-caches.ts';
@@ -20,6 +20,8 @@ export interface CacheFolder {
 export interface FindItemsOptions {
   readonly openCache: OpenCache;
   readonly warn?: Warn | undefined;
+  /** Told of caches that cannot be used, which are left out then. */
+  readonly onProblem?: OnProblem | undefined;
 }
 
 export interface FoundItems {
@@ -38,7 +40,7 @@ export interface FoundItems {
 export async function findItems(
   config: DatasetConfig,
   folder: CacheFolder,
-  { openCache, warn }: FindItemsOptions,
+  { openCache, warn, onProblem }: FindItemsOptions,
 ): Promise<FoundItems> {
   const { shortName, bucketStep } = config.architecture;
   const selectBucket = createBucketSelector({ ...config, step: bucketStep });
@@ -47,7 +49,8 @@ export async function findItems(
 
   const found: { name: string; item: ReturnType<typeof parseLatentCacheName> }[] = [];
   for (const name of latents) {
-    const item = parseLatentCacheName(name, config.kind, folder.pathOf(name));
+    const item = await attempt(onProblem, () => parseLatentCacheName(name, config.kind, folder.pathOf(name)));
+    if (item === null) continue;
     const text = textCacheName(item.base, shortName);
     if (names.has(text)) found.push({ name, item });
     else {
@@ -55,14 +58,15 @@ export async function findItems(
       warn?.({ code: 'TEXT_CACHE_MISSING', message });
     }
   }
-  const items = await mapInOrder(found, async ({ name, item }): Promise<TrainingItem> => {
+  const items = await mapInOrder(found, async ({ name, item }): Promise<TrainingItem | null> => {
     const latentCache = folder.pathOf(name);
-    const keys = config.kind === 'image' ? await readCacheKeys(latentCache, openCache) : [];
+    const keys = config.kind === 'image' ? await attempt(onProblem, () => readCacheKeys(latentCache, openCache)) : [];
+    if (keys === null) return null;
     const key = bucketKey(config, selectBucket([item.width, item.height]), item, keys);
     const textCache = folder.pathOf(textCacheName(item.base, shortName));
     return { key: item.base, latentCache, textCache, bucketKey: key };
   });
-  return { items, report: report(folder, shortName, latents.length) };
+  return { items: items.filter((item) => item !== null), report: report(folder, shortName, latents.length) };
 }
 
 /** @throws {DatasetError} `NO_TRAINING_ITEMS`, with the folders that were looked in */

@@ -58,5 +58,13 @@ export type {
   TrainingData,
   TrainingDataOptions,
 } from './training-data.ts';
+export { loadTrainingData, readDatasets } from './load-training-data.ts';
+export type {
+  LoadedDataset,
+  LoadTrainingDataOptions,
+  ReadDatasetsOptions,
+  TrainingFiles,
+} from './load-training-data.ts';
+export { blobFiles } from './blob-files.ts';
 export { DatasetError, datasetErrorCodes } from './errors.ts';
-export type { ConfigIssue, DatasetErrorCode, DatasetErrorFacts, DatasetWarning, Warn } from './errors.ts';
+export type { ConfigIssue, DatasetErrorCode, DatasetErrorFacts, DatasetWarning, OnProblem, Warn } from './errors.ts';

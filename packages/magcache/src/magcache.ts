@@ -38,6 +38,19 @@ export interface MagCache<T> {
  * computed. The policy is that of `createSkipPolicy`; each stream has its own state and keeps one residual.
  *
  * @throws {MagCacheError} `MAGCACHE_OPTION`, `MAG_RATIOS`
+ *
+ * @example
+ * ```ts
+ * import { createMagCache } from '@musubi/magcache';
+ *
+ * const cache = createMagCache({ steps: 10 });
+ * let x = Float32Array.of(1, 2);
+ * for (let step = 0; step < 10; step++) {
+ *   const y = await cache.run(step, x, (input) => input.map((value) => 0.9 * value)); // the costly part
+ *   x = x.map((value, i) => value + (y[i]! - value) / 10);
+ * }
+ * console.log(cache.counts); // { computed: 4, skipped: 6 }
+ * ```
  */
 export function createMagCache<T = Float32Array>(options: MagCacheOptions<T>): MagCache<T> {
   // Without `arithmetic`, T is Float32Array, which no signature short of overloads can say.

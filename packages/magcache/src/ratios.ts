@@ -22,6 +22,13 @@ export const defaultMagRatios: readonly number[] = [
  * @param steps at least 1
  * @returns `steps` ratios
  * @throws {MagCacheError} `MAG_RATIOS`, `MAGCACHE_OPTION`
+ *
+ * @example
+ * ```ts
+ * import { nearestRatios } from '@musubi/magcache';
+ *
+ * console.log(nearestRatios([1, 0.9, 0.8], 5)); // [ 1, 1, 0.9, 0.8, 0.8 ]
+ * ```
  */
 export function nearestRatios(ratios: readonly number[], steps: number): number[] {
   assertRatios(ratios);

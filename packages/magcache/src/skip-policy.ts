@@ -77,6 +77,13 @@ export function createSkipPolicy(options: SkipPolicyOptions): SkipPolicy {
  *
  * @returns `steps` values, true where the step is skipped
  * @throws {MagCacheError} `MAGCACHE_OPTION`, `MAG_RATIOS`
+ *
+ * @example
+ * ```ts
+ * import { planSkips } from '@musubi/magcache';
+ *
+ * console.log(planSkips({ steps: 10 }).map(Number).join('')); // 0011110110
+ * ```
  */
 export function planSkips(options: SkipPolicyOptions): boolean[] {
   const policy = createSkipPolicy(options);

@@ -102,8 +102,8 @@ function checkDtypes(weights: ReadonlyMap<string, TensorInfo>): void {
     if (dtype.startsWith('F8') || scaleKey.test(name)) {
       throw new ModelError(
         'UNSUPPORTED_DTYPE',
-        `${source} is an FP8 checkpoint ("${name}" is ${dtype}); FP8 files are not in this release.`,
-        'Give the bfloat16 or float16 file of the same model.',
+        `${source} is an FP8 checkpoint ("${name}" is ${dtype}), whose rounding cannot be undone.`,
+        'Give the bfloat16 or float16 file of the same model; fp8_base and int8_base make 8 bits of it.',
         { subject: name, value: dtype },
       );
     }

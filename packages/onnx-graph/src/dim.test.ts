@@ -7,6 +7,7 @@ import {
   dimAdd,
   dimDivide,
   dimFloorDivide,
+  dimMin,
   dimMul,
   dimSub,
   dimTerms,
@@ -25,6 +26,9 @@ interface Expression {
 }
 
 const leaf: fc.Arbitrary<Expression> = fc.oneof(
+  fc
+    .tuple(fc.constantFrom('S', 'B*S+1'), fc.integer({ min: 0, max: 40 }))
+    .map(([a, limit]): Expression => ({ dim: dimMin(a, limit), at: (p) => Math.min(evaluateDim(a, p), limit) })),
   fc.integer({ min: -20, max: 20 }).map((n): Expression => ({ dim: n, at: () => n })),
   fc.constantFrom(...symbols).map((s): Expression => ({ dim: s, at: (point) => point.get(s) ?? NaN })),
 );
@@ -164,5 +168,12 @@ describe('symbolic lengths', () => {
     expect(elementCount([])).toBe(1);
     expect(elementCount([2, 'B', 3, 'S'])).toBe('6*B*S');
     expect(formatShape([2, 'B*S'])).toBe('[2, B*S]');
+  });
+
+  test('pieces of an axis add up to its length', () => {
+    const cut = (start: number, end: number) => dimSub(dimMin('S', end), dimMin('S', start));
+    expect([cut(0, 4), cut(4, 8)]).toEqual(['min(S,4)', '-min(S,4)+min(S,8)']);
+    expect([cut(0, 4), cut(4, 8), cut(8, Infinity)].reduce(dimAdd)).toBe('S');
+    expect(toDim('2 * min( S * B , 4 )')).toBe('2*min(B*S,4)');
   });
 });

@@ -2,7 +2,7 @@ import { GraphError } from './errors.ts';
 
 /**
  * One axis length: a number, or a polynomial of symbols with integer coefficients in canonical form, e.g. `B`, `2*S`,
- * `B*S+1`. Two lengths are equal exactly when they are `===`.
+ * `B*S+1`. `min(S,512)` counts as a symbol (see {@link dimMin}). Two lengths are equal exactly when they are `===`.
  */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
@@ -16,7 +16,7 @@ type Polynomial = Map<string, number>;
  * @throws {GraphError} `BAD_DIMENSION` for negative, fractional and unreadable ones
  */
 export function toDim(dim: Dim, at = ''): Dim {
-  const canonical = typeof dim === 'number' ? dim : format(parse(dim.replaceAll(/\s*([-+*])\s*/g, '$1').trim(), at));
+  const canonical = typeof dim === 'number' ? dim : format(parse(dim.replaceAll(/\s*([-+*(),])\s*/g, '$1').trim(), at));
   if (typeof canonical === 'string' || (Number.isSafeInteger(canonical) && canonical >= 0)) return canonical;
   throw new GraphError('BAD_DIMENSION', at, `${dim} is not a length.`, 'Lengths are integers of at least 0.');
 }
@@ -76,6 +76,22 @@ export function dimFloorDivide(a: Dim, n: number): Dim | undefined {
   return format(quotient);
 }
 
+/**
+ * `min(a, limit)`: where a bound cuts an axis off, however long the axis is. Pieces `min(a,2n) − min(a,n)` of an axis add up
+ * to its length.
+ */
+export function dimMin(a: Dim, limit: number): Dim {
+  if (typeof a === 'number') return Math.min(a, limit);
+  if (limit === 0) return 0;
+  return Number.isFinite(limit) ? `min(${a},${limit})` : a;
+}
+
+/** The arguments of a symbol made by {@link dimMin}, else undefined. */
+export function minOf(symbol: string): { readonly dim: Dim; readonly limit: number } | undefined {
+  const [, dim, limit] = /^min\(([^()]+),(\d+)\)$/.exec(symbol) ?? [];
+  return dim === undefined ? undefined : { dim, limit: Number(limit) };
+}
+
 /** Number of elements. */
 export const elementCount = (shape: Shape): Dim => shape.reduce(dimMul, 1);
 
@@ -84,7 +100,8 @@ export function evaluateDim(dim: Dim, symbols: ReadonlyMap<string, number>): num
   let total = 0;
   for (const [monomial, coefficient] of parse(dim)) {
     total += symbolsOf(monomial).reduce((product, symbol) => {
-      const value = symbols.get(symbol);
+      const least = minOf(symbol);
+      const value = least ? Math.min(evaluateDim(least.dim, symbols), least.limit) : symbols.get(symbol);
       if (value === undefined) {
         throw new GraphError('BAD_DIMENSION', symbol, 'this symbol has no value.', 'Feed an input that has it.');
       }
@@ -103,7 +120,10 @@ export const symbolsIn = (dim: Dim): string[] => [...new Set(dimTerms(dim).flatM
 
 export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
 
-const symbolsOf = (monomial: string): string[] => (monomial === '' ? [] : monomial.split('*'));
+/** Operators outside parentheses. */
+const [times, plus, minus] = [/\*(?![^(]*\))/, /\+(?![^(]*\))/, /-(?![^(]*\))/g];
+
+const symbolsOf = (monomial: string): string[] => (monomial === '' ? [] : monomial.split(times));
 
 function removeSymbols(from: string[], remove: string[]): string[] | undefined {
   const rest = [...from];
@@ -118,22 +138,28 @@ function removeSymbols(from: string[], remove: string[]): string[] | undefined {
 function parse(dim: Dim, at = ''): Polynomial {
   if (typeof dim === 'number') return dim === 0 ? new Map() : new Map([['', dim]]);
   const polynomial: Polynomial = new Map();
-  for (const term of dim.replaceAll('-', '+-').split('+')) {
+  for (const term of dim.replaceAll(minus, '+-').split(plus)) {
     if (term === '') continue;
     let coefficient = 1;
     const symbols: string[] = [];
-    for (const factor of term.split('*')) {
+    for (const factor of term.split(times)) {
       const negated = factor.startsWith('-');
       const body = negated ? factor.slice(1) : factor;
       if (negated) coefficient = -coefficient;
       if (/^\d+$/.test(body)) coefficient *= Number(body);
       else if (/^[A-Za-z_]\w*$/.test(body)) symbols.push(body);
+      else if (minOf(body)) symbols.push(canonicalMin(body, at));
       else throw new GraphError('BAD_DIMENSION', at, `"${dim}" is not a length.`, 'Write e.g. B, 2*S or S+1.');
     }
     const key = symbols.toSorted().join('*');
     polynomial.set(key, (polynomial.get(key) ?? 0) + coefficient);
   }
   return polynomial;
+}
+
+function canonicalMin(symbol: string, at: string): string {
+  const { dim = symbol, limit = 0 } = minOf(symbol) ?? {};
+  return String(dimMin(format(parse(dim, at)), limit));
 }
 
 function format(polynomial: Polynomial): Dim {

@@ -23,14 +23,16 @@ import { GraphError } from './errors.ts';
 import { specOf } from './operators/infer.ts';
 
 export interface EncodeOptions {
-  /** Version of the standard operator set; 21 is read by every build we know. */
+  /** Version of the standard operator set; by default 21, which every build we know reads, or what the operators need. */
   readonly opset?: number;
 }
+
+const oldestOpset = 21;
 
 const irVersion = 10n;
 
 /** The graph as the bytes of an `.onnx` file. Weights stay in their files. */
-export function encodeModel(graph: Graph, { opset = 21 }: EncodeOptions = {}): Uint8Array {
+export function encodeModel(graph: Graph, { opset = opsetOf(graph) }: EncodeOptions = {}): Uint8Array {
   checkOrder(graph);
   const names = outputNames(graph);
   const nameOf = (value: Value) => names.get(value) ?? value.name;
@@ -51,6 +53,9 @@ export function encodeModel(graph: Graph, { opset = 21 }: EncodeOptions = {}): U
   });
   return toBinary(ModelProtoSchema, model);
 }
+
+const opsetOf = ({ nodes }: Graph): number =>
+  Math.max(oldestOpset, ...new Set(nodes.map(({ op, domain }) => specOf(op, domain)?.since ?? 0)));
 
 /** The lists of a graph are open to passes, and a value that a pass has dropped must not be used any more. */
 function checkOrder({ inputs, initializers, nodes, outputs }: Graph): void {

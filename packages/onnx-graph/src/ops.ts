@@ -2,7 +2,7 @@ import type { Dim, Shape } from './dim.ts';
 import type { DataType } from './dtype.ts';
 import type { Attributes, Graph, TensorType, Value } from './graph.ts';
 
-import { dimAdd, dimDivide, dimTerms, elementCount } from './dim.ts';
+import { dimAdd, dimDivide, dimMin, dimSub, dimTerms, elementCount, minOf } from './dim.ts';
 import { isFloat, onnxCode } from './dtype.ts';
 import { GraphError } from './errors.ts';
 
@@ -128,6 +128,15 @@ export function slice(x: Value, axis: number, start: number, end = Number.POSITI
   return apply('Slice', [x, int64s(graph, [start]), int64s(graph, [bound]), int64s(graph, [axis])]);
 }
 
+/** Elements `start … end` (exclusive) of one axis as far as it reaches: a shorter axis gives fewer, or none. */
+export function clippedSlice(x: Value, axis: number, start: number, end: number): Value {
+  const { graph } = x;
+  const bound = Number.isFinite(end) ? end : Number.MAX_SAFE_INTEGER;
+  const shape = x.shape.map((d, i) => (i === axis ? dimSub(dimMin(d, end), dimMin(d, start)) : d));
+  const bounds = [start, bound, axis].map((n) => int64s(graph, [n]));
+  return one(graph.node('Slice', [x, ...bounds], {}, { types: [{ dtype: x.dtype, shape }] }));
+}
+
 /** `length` elements of one axis from `start`, either of which may be symbolic. */
 export function sliceAt(x: Value, axis: number, start: Dim, length: Dim): Value {
   const { graph } = x;
@@ -229,6 +238,8 @@ function dimValue(graph: Graph, dim: Dim): Value {
 }
 
 function symbolValue(graph: Graph, symbol: string): Value {
+  const least = minOf(symbol);
+  if (least) return min(dimValue(graph, least.dim), least.limit);
   for (const input of graph.inputs) {
     const axis = input.shape.indexOf(symbol);
     if (axis >= 0) return axisLength(input, axis);
@@ -303,6 +314,18 @@ export function rotaryEmbedding(x: Value, cosines: Value, sines: Value): Value {
   const offset = int64s(x.graph, [0]);
   return apply('RotaryEmbedding', [x, offset, cosines, sines], { interleaved: 1 });
 }
+
+/**
+ * Attention `softmax(scale·q·kᵀ)·v` (Vaswani et al. 2017). It is one operator until {@link lowerAttention} says how it is
+ * computed.
+ *
+ * @param q `[B, H, S, d]`
+ * @param k `[B, H, L, d]`
+ * @param v `[B, H, L, e]`
+ * @returns `[B, H, S, e]`
+ */
+export const attention = (q: Value, k: Value, v: Value, scale: number): Value =>
+  apply('Attention', [q, k, v], { scale });
 
 /** Number of elements as a float32 scalar computed in the graph. */
 export function elementCountValue(graph: Graph, shape: Shape, dtype: DataType): Value {

@@ -296,6 +296,13 @@ const dequantizations = (op: string): Build[] => [
   }),
 ];
 
+const eightBitProducts = (op: string): Build[] =>
+  [[16, 'B'] as const, [64, 'B', 'S'] as const].map(([block, ...batch]): Build => (c) => {
+    const [K, N] = [2 * block, 3];
+    const operands = [c.float([...batch, K]), c.integer('uint8', [N, 2, block], 1, 256), c.float([N, 2], 0, 0.1)];
+    return c.node(op, operands, { K, N, bits: 8, block_size: block, accuracy_level: 0 });
+  });
+
 const table = (c: Case, rows: Dim, half: number) => [c.float([rows, half], -1, 1), c.float([rows, half], -1, 1)];
 
 const rotations = (op: string): Build[] => [
@@ -400,7 +407,13 @@ const families: Record<string, (op: string) => Build[]> = {
   ],
   ConstantOfShape: (op) => [(c) => c.node(op, [c.axes(2, 3)]), (c) => c.node(op, [c.axes()])],
   RotaryEmbedding: rotations,
+  Attention: (op) => [
+    (c) =>
+      c.node(op, [c.float(['B', 2, 'S', 8]), c.float(['B', 2, 'T', 8]), c.float(['B', 2, 'T', 8])], { scale: 0.3 }),
+    (c) => c.node(op, [c.float([1, 3, 'S', 8]), c.float([1, 3, 5, 8]), c.float([1, 3, 5, 4])]),
+  ],
   DequantizeLinear: dequantizations,
+  MatMulNBits: eightBitProducts,
 };
 
 /** Graphs of one operator each, for every operator of the table. */

@@ -10,6 +10,15 @@ import { OptimizerError } from './errors.ts';
  * @returns n before clipping, rounded to float32. When it is not finite, nothing is changed: the caller decides what a
  *   step without a direction means.
  * @throws {OptimizerError} `OPTIMIZER_ARGUMENT` for a limit that is no number of at least 0
+ *
+ * @example
+ * ```ts
+ * import { clipGradNorm } from '@musubi/optimizers';
+ *
+ * const gradient = Float32Array.of(3, 4);
+ * console.log(clipGradNorm(new Map([['weight', gradient]]), 1)); // 5
+ * console.log([...gradient].map((g) => g.toFixed(2))); // [ '0.60', '0.80' ]
+ * ```
  */
 export function clipGradNorm(gradients: ReadonlyMap<string, Float32Array>, maxNorm: number): number {
   assertLimit(maxNorm);

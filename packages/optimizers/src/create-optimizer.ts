@@ -12,7 +12,17 @@ import type { OptimizerDefinition } from './registry.ts';
  * @param groups parameters, which steps update in place
  * @param args values as plain numbers, texts, booleans and lists, e.g. `{ betas: [0.9, 0.99], weight_decay: 0.1 }`
  * @throws {OptimizerError} `UNKNOWN_OPTIMIZER` with the nearest name, `UNSUPPORTED_OPTIMIZER`, `UNKNOWN_ARGUMENT`,
- *   `OPTIMIZER_ARGUMENT`, `BAD_PARAMETERS`
+ *   `OPTIMIZER_ARGUMENT`, `BAD_PARAMETERS`, `BAD_LEARNING_RATE`
+ *
+ * @example
+ * ```ts
+ * import { createOptimizer } from '@musubi/optimizers';
+ *
+ * const weight = { name: 'weight', data: Float32Array.of(1, -1), shape: [2] };
+ * const optimizer = createOptimizer('SGD', [{ name: 'all', learningRate: 0.5, parameters: [weight] }]);
+ * optimizer.step(new Map([['weight', Float32Array.of(1, 1)]]), [0.5]);
+ * console.log(weight.data); // Float32Array(2) [ 0.5, -1.5 ]
+ * ```
  */
 export function createOptimizer(
   type: string,

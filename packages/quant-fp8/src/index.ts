@@ -7,6 +7,9 @@ export { dequantizeToBytes, dequantizeWeight, quantizeWeight, scaleBytes } from 
 export type { Fp8Options, Fp8Weight, QuantizedWeight, WeightToQuantize } from './quantize.ts';
 export { planQuantization } from './plan.ts';
 export type { PlannedWeight, QuantizationPlan, QuantizationReport, QuantizedTensor, QuantizeOptions } from './plan.ts';
+export { dequantizeInt8, INT8_BLOCK_SIZE, INT8_ZERO_POINT, quantizeInt8 } from './int8.ts';
+export type { Int8Weight } from './int8.ts';
+export type { EightBitMethod } from './plan-base.ts';
 export { quantizeTensors } from './quantize-tensors.ts';
 export type { HookedTensor, TensorHook } from './quantize-tensors.ts';
 export type { WeightDtype } from './internal/weight-dtype.ts';

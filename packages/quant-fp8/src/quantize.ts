@@ -58,6 +58,17 @@ export type Fp8Weight = Omit<QuantizedWeight, 'mode' | 'relativeError' | 'square
  * @param weight `[out, in]`; other shapes get one scale
  * @throws {Fp8Error} `UNKNOWN_FORMAT`, `UNKNOWN_MODE`, `BLOCK_SIZE_INVALID`, `EMPTY_TENSOR`, `NOT_FINITE`,
  *   `ALREADY_QUANTIZED`, `UNSUPPORTED_DTYPE`, `SHAPE_MISMATCH` (bytes and shape differ)
+ *
+ * @example
+ * ```ts
+ * import { dequantizeWeight, quantizeWeight } from '@musubi/quant-fp8';
+ * import { fromFloat32 } from '@musubi/safetensors';
+ *
+ * const data = fromFloat32(Float32Array.of(1, 2, 100, 400), 'F32');
+ * const weight = quantizeWeight({ name: 'w', dtype: 'F32', shape: [2, 2], data }, { mode: 'channel' });
+ * console.log(weight.codes, [...dequantizeWeight(weight)].map((w) => w.toFixed(1)));
+ * // Uint8Array(4) [ 118, 126, 110, 126 ] [ '1.0', '2.0', '100.0', '400.0' ]
+ * ```
  */
 export function quantizeWeight(weight: WeightToQuantize, options: Fp8Options = {}): QuantizedWeight {
   const { name, dtype, shape, data } = weight;
@@ -87,7 +98,7 @@ export function quantizeWeight(weight: WeightToQuantize, options: Fp8Options = {
  * The weight that codes and scales stand for, `ŵ = round(decode(q) · s)`, rounded once to the dtype of the scale.
  *
  * @returns `[out, in]`, flat in row-major order
- * @throws {Fp8Error} `UNKNOWN_FORMAT`, `SHAPE_MISMATCH`, `UNSUPPORTED_DTYPE`
+ * @throws {Fp8Error} `UNKNOWN_FORMAT`, `SHAPE_MISMATCH`, `UNSUPPORTED_DTYPE`, `SCALE_INVALID`
  */
 export function dequantizeWeight(weight: Fp8Weight): Float32Array {
   return toFloat32(dequantizeToBytes(weight), weight.scaleDtype);
@@ -102,6 +113,11 @@ export function dequantizeToBytes(weight: Fp8Weight): Uint8Array {
   const count = grouping.groups * grouping.size;
   assertByteLength(codes, count, { shape, dtype: formatSpec(format).dtype });
   assertByteLength(scales, grouping.groups * 4, { shape: scaleShape, dtype: 'F32' });
+  const wrong = scales.find((scale) => !Number.isFinite(scale));
+  if (wrong !== undefined) {
+    const remedy = 'Give the scales that the weight was quantized with.';
+    throw new Fp8Error('SCALE_INVALID', `a scale is ${wrong}.`, remedy, { found: wrong, expected: 'a number' });
+  }
   const bytes = new Uint8Array(count * (dtype === 'F32' ? 4 : 2));
   let written = 0;
   dequantizeStream(

@@ -2,7 +2,16 @@ import { assertCount, RandomError, seedToBigInt } from './errors.ts';
 import { MersenneTwister } from './mersenne-twister.ts';
 import type { MersenneTwisterState } from './mersenne-twister.ts';
 
-/** Python's `random.Random` for integer seeds: the same numbers from the same seed, bit for bit. */
+/**
+ * Python's `random.Random` for integer seeds: the same numbers from the same seed, bit for bit.
+ *
+ * @example
+ * ```ts
+ * import { PythonRandom } from '@musubi/random';
+ *
+ * console.log(new PythonRandom(42).random()); // 0.6394267984578837
+ * ```
+ */
 export class PythonRandom {
   #engine: MersenneTwister;
 

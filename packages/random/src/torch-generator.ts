@@ -16,6 +16,15 @@ export interface GeneratorState extends MersenneTwisterState {
  *
  * Uniforms, permutations, integers and bfloat16 normals equal PyTorch's bit for bit, float32 normals those of PyTorch on
  * processors with AVX2; on others its logarithm and sine differ by up to 2e-6.
+ *
+ * @example
+ * ```ts
+ * import { TorchGenerator } from '@musubi/random';
+ *
+ * const generator = new TorchGenerator(42);
+ * console.log(generator.randperm(5)); // [ 2, 4, 3, 0, 1 ]
+ * console.log(TorchGenerator.fromState(generator.state()).rand(1)[0] === generator.rand(1)[0]); // true
+ * ```
  */
 export class TorchGenerator {
   #engine: MersenneTwister;

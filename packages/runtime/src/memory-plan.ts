@@ -19,6 +19,11 @@ export interface MemoryFacts {
   readonly totalMemoryBytes: number;
   /** The weights are bfloat16, float16 or smaller and are widened inside the graph. Default false. */
   readonly narrowWeights?: boolean;
+  /**
+   * Bytes of weights in 8-bit integers, which products take as they are (`MatMulNBits`). These alone are packed then, once:
+   * 2.2 times as fast as without, where the product widens them each time. Default 0.
+   */
+  readonly integerBytes?: number;
   /** In how many products each weight takes part: 2 in training (forward, backward), 1 in sampling. Default 2. */
   readonly usesPerWeight?: number;
   readonly threads?: number;
@@ -53,10 +58,10 @@ export const defaultMemoryPlan: MemoryPlan = {
  * - the memory pattern doubles what a step keeps (394 against 772 MB at 2048 tokens) for nothing measurable.
  */
 export function planMemory(facts: MemoryFacts): MemoryPlan {
-  const { weightBytes, totalMemoryBytes, narrowWeights = false, usesPerWeight = 2, threads } = facts;
-  const packedBytes = weightBytes * usesPerWeight;
+  const { weightBytes, totalMemoryBytes, narrowWeights = false, integerBytes = 0, usesPerWeight = 2, threads } = facts;
+  const packedBytes = integerBytes > 0 ? integerBytes : weightBytes * usesPerWeight;
   return {
-    prepackWeights: !narrowWeights && packedBytes <= totalMemoryBytes * packedShare,
+    prepackWeights: (integerBytes > 0 || !narrowWeights) && packedBytes <= totalMemoryBytes * packedShare,
     arena: narrowWeights || weightBytes <= smallModelBytes,
     memoryPattern: false,
     foldConstants: !narrowWeights,

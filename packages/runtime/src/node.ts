@@ -1,3 +1,4 @@
 export { type NodeRuntimeOptions, createNodeRuntime } from './node/create-node-runtime.ts';
 export { type Engine, engineVersion, findEngine } from './node/engine.ts';
 export { resolveExternalFiles } from './node/external-files.ts';
+export { type ProbeOptions, type ProviderProbe, listProviders, probeProvider } from './node/probe-provider.ts';

@@ -33,6 +33,14 @@ export function toFloat32(bytes: Uint8Array, dtype: SafetensorsDtype): Float32Ar
  *
  * @returns little-endian bytes in fresh memory
  * @throws {SafetensorsError} `CONVERSION_UNSUPPORTED` for an integer dtype or BOOL
+ *
+ * @example
+ * ```ts
+ * import { fromFloat32, toFloat32 } from '@musubi/safetensors';
+ *
+ * console.log(toFloat32(fromFloat32(Float32Array.of(1, 0.1), 'BF16'), 'BF16'));
+ * // Float32Array(2) [ 1, 0.10009765625 ]
+ * ```
  */
 export function fromFloat32(values: Float32Array, dtype: SafetensorsDtype): Uint8Array {
   const encode = ENCODERS[dtype];

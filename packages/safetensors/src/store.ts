@@ -30,6 +30,15 @@ const CHUNK_ELEMENTS = 1 << 22;
  * Opens one safetensors file: reads and checks its header, no tensor.
  *
  * @throws {SafetensorsError} the code of what is wrong with the file; the source stays open, close it
+ *
+ * @example
+ * ```ts
+ * import { bytesSource, encodeSafetensors, fromFloat32, openSafetensors } from '@musubi/safetensors';
+ *
+ * const data = fromFloat32(Float32Array.of(1, 2), 'F16');
+ * const store = await openSafetensors(bytesSource(await encodeSafetensors([{ name: 'a', dtype: 'F16', shape: [2], data }])));
+ * console.log(await store.readFloat32('a')); // Float32Array(2) [ 1, 2 ]
+ * ```
  */
 export async function openSafetensors(source: ByteSource): Promise<TensorStore> {
   const { tensors, metadata } = parseHeader(await readHeaderBytes(source), source);

@@ -50,6 +50,15 @@ const MAX_ROUNDS = 1000;
  *
  * @throws {SamplerError} `UNKNOWN_SAMPLER`, `UNKNOWN_WEIGHTING`, `SAMPLER_OPTION`; the returned function `BATCH_SHAPE`,
  *   `POOL_SIZE`, `POOL_NUMBER` and `RANGE_NEVER_HIT`
+ *
+ * @example
+ * ```ts
+ * import { createTimestepSampler, numberSource } from '@musubi/samplers';
+ *
+ * const sampler = createTimestepSampler({ timestepSampling: 'uniform', minTimestep: 200, maxTimestep: 400 });
+ * const { t } = sampler({ count: 2, latentShape: [2, 16, 1, 64, 64], source: numberSource(() => 0.5) });
+ * console.log([...t].map((x) => x.toFixed(2))); // [ '0.30', '0.30' ]
+ * ```
  */
 export function createTimestepSampler(options: TimestepSamplerOptions, hooks: SamplerHooks = {}): TimestepSampler {
   const settings = resolveSettings(options);

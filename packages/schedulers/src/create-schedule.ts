@@ -1,5 +1,6 @@
 import { optionError, ScheduleError, unknownName } from './errors.ts';
 import { readArguments } from './internal/arguments.ts';
+import { assertNumber } from './internal/numbers.ts';
 import { scheduleNames, schedules } from './registry.ts';
 import type { ScheduleDefinition, ScheduleSettings } from './registry.ts';
 import type { RateSchedule } from './rex.ts';
@@ -37,6 +38,14 @@ export interface ScheduleRequest {
  * @returns `(step, baseRate) → rate`; give every group's own rate as `baseRate`
  * @throws {ScheduleError} `UNKNOWN_SCHEDULE`, `UNSUPPORTED_SCHEDULE`, `UNKNOWN_ARGUMENT`, `SCHEDULE_OPTION`; the returned function
  *   `SCHEDULE_STEP` for a step or a rate that is none, and for a step behind the end of a schedule that has one
+ *
+ * @example
+ * ```ts
+ * import { createSchedule, parseStepCount } from '@musubi/schedulers';
+ *
+ * const schedule = createSchedule({ name: 'linear', learningRate: 1, totalSteps: 10, warmup: parseStepCount('2') });
+ * console.log([0, 1, 2, 6].map((step) => schedule(step, 1))); // [ 0, 0.5, 1, 0.5 ]
+ * ```
  */
 export function createSchedule(request: ScheduleRequest): RateSchedule {
   const schedule = create(request);
@@ -110,9 +119,4 @@ function resolveSettings(request: ScheduleRequest): ScheduleSettings {
     assertNumber('lr_scheduler_min_lr_ratio', settings.minLrRatio, (x) => x >= 0 && x <= 1, 'a number from 0 to 1');
   }
   return settings;
-}
-
-function assertNumber(option: string, value: number, isValid: (x: number) => boolean, wanted: string): void {
-  if (typeof value === 'number' && Number.isFinite(value) && isValid(value)) return;
-  throw optionError(option, value, `${option} = ${String(value)} is not ${wanted}.`, `Use ${wanted}.`);
 }

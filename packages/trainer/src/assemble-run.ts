@@ -1,11 +1,11 @@
 import type { TrainConfig } from '@musubi/config';
 import type { TrainingData } from '@musubi/dataset';
-import type { Adapter, LoraGroup } from '@musubi/lora';
+import type { Adapter, CreateAdapterOptions, DropoutOptions, LoadedWeights, LoraGroup } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
 import type { ParameterSource } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
-import type { PoolSource, TimestepSamplerOptions } from '@musubi/samplers';
+import type { PoolSource, TimestepSampler, TimestepSamplerOptions } from '@musubi/samplers';
 
 import {
   assertDropout,
@@ -22,11 +22,11 @@ import { createBucketedUniform, createHighLowSampler, createTimestepSampler } fr
 
 import type { TrainingHooks, TrainingRun } from './train.ts';
 
-import { baseDtype } from './base-dtype.ts';
+import { type BaseDtype, baseDtype } from './base-dtype.ts';
 import { learningRates } from './learning-rates.ts';
-import { prepareMicroBatch } from './micro-batch.ts';
+import { type MicroBatchOptions, prepareMicroBatch } from './micro-batch.ts';
 import { type StepPlan, planSteps } from './step-plan.ts';
-import { type TrainingModel, createTrainingModel } from './training-model.ts';
+import { type LowerWeights, type TrainingModel, createTrainingModel } from './training-model.ts';
 
 export interface RunParts<Config> {
   readonly config: TrainConfig;
@@ -35,6 +35,8 @@ export interface RunParts<Config> {
   readonly model: Pick<ResolvedWeights<Config>, 'config' | 'weights'>;
   /** The base weights, where they lie. */
   readonly weights: ParameterSource;
+  /** What the graphs do about weights that are stored in another form. */
+  readonly lower?: LowerWeights;
   /** The second base model of a pair, for high noise; the one above is for low noise then. */
   readonly highNoise?: HighNoisePart | null;
   readonly data: TrainingData;
@@ -84,20 +86,15 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   const optimizer = createOptimizer(config.optimizerType, groups, config.optimizerArgs);
   const rates = learningRates(config, optimizer, plan);
   const dtype = baseDtype(model.weights);
-  const timesteps = { ...config, sigmaDtype: dtype };
-  assertRangeIsHit(timesteps, parts.seed);
-  const bucketedUniform =
-    config.numTimestepBuckets === null ? null : createBucketedUniform(config.numTimestepBuckets, parts.pythonRandom);
-  const drawOnce = createTimestepSampler(timesteps, { bucketedUniform });
-  const sampler = highNoise ? createHighLowSampler(drawOnce, { ...highNoise, bucketedUniform }) : drawOnce;
-  const dropout = { network: config.networkDropout, rank: config.rankDropout, module: config.moduleDropout };
-  assertDropout(dropout);
+  const sampler = createRunSampler(config, dtype, parts, highNoise);
+  const dropout = dropoutOf(config);
   const shared = {
     architecture,
     config: model.config,
     adapter,
     gradientCheckpointing: config.gradientCheckpointing,
     dropout,
+    ...(parts.lower ? { lower: parts.lower } : {}),
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });
   const highNoiseGraphs = highNoise && createTrainingModel({ ...shared, weights: highNoise.weights });
@@ -142,6 +139,28 @@ function constructModel<Config>(
   for (const shape of constructionDraws(config)) generator.randn(shape.reduce((a, b) => a * b, 1));
 }
 
+/** @throws errors of the samplers, also where a range of timesteps is out of reach */
+export function createRunSampler(
+  config: TrainConfig,
+  dtype: BaseDtype,
+  { seed, pythonRandom }: Pick<RunParts<unknown>, 'seed' | 'pythonRandom'>,
+  highNoise: Pick<HighNoisePart, 'timestepBoundary'> | null,
+): MicroBatchOptions<unknown>['sampler'] {
+  const timesteps = { ...config, sigmaDtype: dtype };
+  assertRangeIsHit(timesteps, seed);
+  const bucketedUniform =
+    config.numTimestepBuckets === null ? null : createBucketedUniform(config.numTimestepBuckets, pythonRandom);
+  const drawOnce = createTimestepSampler(timesteps, { bucketedUniform });
+  return highNoise ? createHighLowSampler(drawOnce, { ...highNoise, bucketedUniform }) : drawOnce;
+}
+
+/** @throws {LoraError} `DROPOUT_SHARE` */
+export function dropoutOf({ networkDropout, rankDropout, moduleDropout }: TrainConfig): DropoutOptions {
+  const dropout = { network: networkDropout, rank: rankDropout, module: moduleDropout };
+  assertDropout(dropout);
+  return dropout;
+}
+
 /** With `--preserve_distribution_shape` a range may be out of reach: found now, with numbers of its own, not at a step. */
 function assertRangeIsHit(options: TimestepSamplerOptions, seed: number): void {
   if (!options.preserveDistributionShape) return;
@@ -157,7 +176,17 @@ export function parameterGroups(
   return groups.length > 0 ? groups : [{ name: 'unet', learningRate, parameters: loraParameters(adapter) }];
 }
 
-function initialAdapter<Config>(parts: RunParts<Config>, generator: TorchGenerator) {
+/**
+ * The adapter that a run starts with.
+ *
+ * @throws {LoraError} where the patterns leave nothing, or `--network_weights` does not fit
+ */
+export function initialAdapter<Config>(
+  parts: Pick<RunParts<Config>, 'config' | 'architecture' | 'networkWeights'> & {
+    readonly model: Pick<ResolvedWeights<Config>, 'config'>;
+  },
+  generator: CreateAdapterOptions['generator'],
+): Pick<LoadedWeights, 'adapter' | 'missing'> {
   const { config, architecture, model, networkWeights } = parts;
   const { lora } = architecture;
   const modules = selectTargets(

@@ -15,7 +15,8 @@ export {
   type TrainingRun,
   train,
 } from './train.ts';
-export { type TrainingModelOptions, createTrainingModel } from './training-model.ts';
+export { lowerEightBit } from './lower-eight-bit.ts';
+export { type LowerWeights, type TrainingModelOptions, createTrainingModel } from './training-model.ts';
 export { type TrainingArtifactsOptions, createTrainingArtifacts } from './training-artifacts.ts';
 export {
   type EncodedPicture,

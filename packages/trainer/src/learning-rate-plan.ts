@@ -1,7 +1,7 @@
 import type { TrainConfig } from '@musubi/config';
 
-import { createAdapter } from '@musubi/lora';
-import { createOptimizer } from '@musubi/optimizers';
+import { type LoraGroup, createAdapter } from '@musubi/lora';
+import { type Optimizer, createOptimizer } from '@musubi/optimizers';
 import { TorchGenerator } from '@musubi/random';
 
 import type { StepPlan } from './step-plan.ts';
@@ -28,6 +28,18 @@ export interface LearningRatePlan {
  *   and the schedule
  */
 export function learningRatePlan(config: TrainConfig, plan: Pick<StepPlan, 'maxTrainSteps'>): LearningRatePlan {
+  const { groups, optimizer } = standInOptimizer(config);
+  if (optimizer.ownLearningRates() !== null) throw unknownBefore(config);
+  return {
+    schedule: learningRates(config, optimizer, plan),
+    totalSteps: plan.maxTrainSteps,
+    baseRates: groups.map(({ learningRate }) => learningRate),
+    title: optimizer.isScheduleFree ? config.optimizerType : config.lrSchedulerType || config.lrScheduler,
+  };
+}
+
+/** The optimizer of a run, for an adapter of a single weight. @throws errors of the optimizer */
+export function standInOptimizer(config: TrainConfig): { groups: readonly LoraGroup[]; optimizer: Optimizer } {
   const adapter = createAdapter({
     kind: config.networkKind,
     factor: config.lokrFactor,
@@ -37,14 +49,7 @@ export function learningRatePlan(config: TrainConfig, plan: Pick<StepPlan, 'maxT
     generator: new TorchGenerator(0),
   });
   const groups = parameterGroups(adapter, config);
-  const optimizer = createOptimizer(config.optimizerType, groups, config.optimizerArgs);
-  if (optimizer.ownLearningRates() !== null) throw unknownBefore(config);
-  return {
-    schedule: learningRates(config, optimizer, plan),
-    totalSteps: plan.maxTrainSteps,
-    baseRates: groups.map(({ learningRate }) => learningRate),
-    title: optimizer.isScheduleFree ? config.optimizerType : config.lrSchedulerType || config.lrScheduler,
-  };
+  return { groups, optimizer: createOptimizer(config.optimizerType, groups, config.optimizerArgs) };
 }
 
 function unknownBefore({ optimizerType }: TrainConfig): TrainerError {

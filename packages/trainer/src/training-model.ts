@@ -1,7 +1,7 @@
 import type { Architecture } from '@musubi/models';
 import type { DropoutFeeds, InjectedAdapter } from '@musubi/lora/graph';
 import type { Adapter, DropoutOptions } from '@musubi/lora';
-import type { ParameterSource, Value } from '@musubi/onnx-graph';
+import type { AttentionPlan, ParameterSource, Value } from '@musubi/onnx-graph';
 
 import { type TrainingGraphs, createTrainingGraphs } from '@musubi/autodiff';
 import { loraParameters } from '@musubi/lora';
@@ -19,9 +19,16 @@ export interface TrainingModelOptions<Config> {
   readonly frozen?: readonly InjectedAdapter[];
   /** Recompute each block in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /** Attention over the sequence with all scores at once (the default), or a piece of the queries at a time. */
+  readonly attention?: AttentionPlan;
   /** Of the adapter to train. */
   readonly dropout?: DropoutOptions;
+  /** What is done last to each graph, e.g. to compute with weights that are stored in 8 bits. */
+  readonly lower?: LowerWeights;
 }
+
+/** A graph that computes the same with weights that lie in their file in another form. */
+export type LowerWeights = (graph: Graph, weights: ParameterSource) => Graph;
 
 export interface TrainingModel extends TrainingGraphs {
   /** Draws what the graphs take as masks; null when nothing is dropped. A mask of ones drops nothing. */
@@ -36,7 +43,8 @@ export interface TrainingModel extends TrainingGraphs {
  * for the velocity target).
  */
 export function createTrainingModel<Config>(options: TrainingModelOptions<Config>): TrainingModel {
-  const { architecture, config, weights, adapter, frozen = [], gradientCheckpointing = false, dropout = {} } = options;
+  const { architecture, config, weights, adapter, frozen = [], dropout = {} } = options;
+  const { gradientCheckpointing = false, attention = 'whole', lower = (graph) => graph } = options;
   const base = new Graph(architecture.longName);
   const { prediction } = architecture.build(createParams(base, weights), config);
   base.output(
@@ -45,8 +53,15 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
   );
   const forward = injectLora(base, [...frozen, { adapter, dropout }]);
   const trainable = loraParameters(adapter).map(({ name }) => name);
+  const { training, evaluation } = createTrainingGraphs(forward, {
+    loss: 'loss',
+    trainable,
+    gradientCheckpointing,
+    attention,
+  });
   return {
-    ...createTrainingGraphs(forward, { loss: 'loss', trainable, gradientCheckpointing }),
+    training: lower(training, weights),
+    evaluation: lower(evaluation, weights),
     drawMasks: planDropout(forward, adapter, dropout),
   };
 }

@@ -121,6 +121,14 @@ describe.each(wanRuns)('%s', (name) => {
     });
   });
 
+  test('8-bit bases are refused with what to do', async () => {
+    const { config } = await read(['--int8_base']);
+    await expect(estimateRun(config, { runtime })).rejects.toMatchObject({
+      code: 'OPTION_CONFLICT',
+      facts: { option: 'int8_base' },
+    });
+  });
+
   test('a configuration without caches and pictures says what is missing', async () => {
     await rm(join(folder.path, 'cache'), { recursive: true });
     await writeFile(

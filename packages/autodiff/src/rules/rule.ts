@@ -1,4 +1,4 @@
-import type { AttributeValue, Node, Value } from '@musubi/onnx-graph';
+import type { AttentionChunks, AttributeValue, Node, Value } from '@musubi/onnx-graph';
 
 /** Computes the cotangent of one input. */
 export type Thunk = () => Value;
@@ -12,6 +12,8 @@ export interface RuleCall {
   /** Cotangent of each output: the derivative of the loss by it. Zero where nothing flows back. */
   cotangent(output: number): Value;
   attribute(name: string): AttributeValue | undefined;
+  /** Into how many pieces an operator over all pairs of tokens shall cut its work. */
+  readonly attention: AttentionChunks;
   /**
    * The only node that uses output 0, with its outputs and the cotangent of its first output, if there is exactly one;
    * lets a rule use an identity that spans two nodes.

@@ -1,5 +1,6 @@
 import type { GradientRule } from './rule.ts';
 
+import { attention } from './attention.ts';
 import { elementwise } from './elementwise.ts';
 import { linearAlgebra } from './linear-algebra.ts';
 import { movement } from './movement.ts';
@@ -15,6 +16,7 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
   ...reduction,
   ...normalization,
   ...nn,
+  ...attention,
 };
 
 /** Operators whose output does not depend on its inputs' values in a differentiable way. No gradient passes them. */

@@ -1,16 +1,26 @@
+import { architectures } from '../architectures.ts';
 import { accepted, refused, works, type OptionSpec } from '../option-spec.ts';
 
-const latents = ['wan_cache_latents'];
-const text = ['wan_cache_text_encoder_outputs'];
+const latents = [
+  'wan_cache_latents',
+  'cache_latents',
+  'fpack_cache_latents',
+  'flux_kontext_cache_latents',
+  'qwen_image_cache_latents',
+];
+const text = [
+  'wan_cache_text_encoder_outputs',
+  'cache_text_encoder_outputs',
+  'fpack_cache_text_encoder_outputs',
+  'flux_kontext_cache_text_encoder_outputs',
+  'qwen_image_cache_text_encoder_outputs',
+];
+const wanLatents = ['wan_cache_latents'];
+const wanText = ['wan_cache_text_encoder_outputs'];
 const both = [...latents, ...text];
 
 const onlyText = refused('caches for image-to-video training are not in this release');
 const needsWindow = 'this release shows pictures in the console only';
-
-/** Models whose caches can be made; the original has a script for each. */
-export const cacheArchitectures = ['wan', 'hv', 'hv_1_5', 'fpack', 'flux_kontext', 'qwen_image'] as const;
-
-const laterModel = 'caches of this model are not in this release';
 
 /** Options of the commands that make caches. */
 export const cachingOptions: readonly OptionSpec[] = [
@@ -18,8 +28,8 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'architecture',
     type: 'string',
     default: null,
-    choices: cacheArchitectures,
-    refusedChoices: Object.fromEntries(cacheArchitectures.slice(1).map((name) => [name, laterModel])),
+    isBasic: true,
+    choices: architectures,
     scripts: both,
     group: 'model',
     help: "Model that the caches are for; under the name of the original's script it is known.",
@@ -29,6 +39,8 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'dataset_config',
     type: 'string',
     default: null,
+    isRequired: true,
+    isBasic: true,
     scripts: both,
     group: 'data',
     help: 'TOML or JSON file that describes the datasets.',
@@ -38,6 +50,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'vae',
     type: 'string',
     default: null,
+    isBasic: true,
     scripts: latents,
     group: 'model',
     help: 'VAE checkpoint: a .safetensors or .pth file.',
@@ -56,7 +69,9 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 't5',
     type: 'string',
     default: null,
-    scripts: text,
+    isRequired: true,
+    isBasic: true,
+    scripts: wanText,
     group: 'model',
     help: 'UMT5 text encoder checkpoint: a .safetensors or .pth file.',
     support: works,
@@ -65,7 +80,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'tokenizer',
     type: 'string',
     default: null,
-    scripts: text,
+    scripts: wanText,
     group: 'model',
     help: 'Folder with the tokenizer of google/umt5-xxl; by default it is looked for beside the checkpoint, then on the hub.',
     support: works,
@@ -74,7 +89,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'fp8_t5',
     type: 'bool',
     default: false,
-    scripts: text,
+    scripts: wanText,
     group: 'model',
     help: 'Keep the weights of the text encoder in 8 bits.',
     support: refused('8-bit weights are not in this release; the text encoder is read from its file block by block'),
@@ -83,7 +98,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'i2v',
     type: 'bool',
     default: false,
-    scripts: latents,
+    scripts: wanLatents,
     group: 'model',
     help: 'Cache the first frame for image-to-video training too.',
     support: onlyText,
@@ -92,7 +107,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'clip',
     type: 'string',
     default: null,
-    scripts: latents,
+    scripts: wanLatents,
     group: 'model',
     help: 'CLIP checkpoint, for image-to-video training.',
     support: onlyText,
@@ -101,7 +116,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'one_frame',
     type: 'bool',
     default: false,
-    scripts: latents,
+    scripts: wanLatents,
     group: 'model',
     help: 'Make caches for one-frame training.',
     support: refused('caches for one-frame training are not in this release'),
@@ -110,6 +125,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'batch_size',
     type: 'int',
     default: null,
+    isBasic: true,
     range: { min: 1 },
     scripts: both,
     group: 'caching',
@@ -140,6 +156,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'skip_existing',
     type: 'bool',
     default: false,
+    isBasic: true,
     scripts: both,
     group: 'caching',
     help: 'Leave cache files that exist as they are, so that a stopped run continues.',
@@ -207,7 +224,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     name: 'vae_cache_cpu',
     type: 'bool',
     default: false,
-    scripts: latents,
+    scripts: wanLatents,
     group: 'memory',
     help: 'Keep features of the VAE in main memory.',
     support: accepted('the VAE computes on the CPU, in main memory'),

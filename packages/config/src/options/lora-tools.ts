@@ -1,8 +1,12 @@
-import { accepted, works, type OptionSpec } from '../option-spec.ts';
+import { accepted, refused, works, type OptionSpec } from '../option-spec.ts';
+import { shortForms } from './short-forms.ts';
 
 const average = ['lora_post_hoc_ema'];
 const merge = ['merge_lora'];
 const convert = ['convert_lora'];
+const extract = ['qwen_extract_lora'];
+
+const { text, flag, whole, number } = shortForms('files', refused('extracting an adapter is not in this release'));
 
 /** Options of the commands that work on saved adapters. */
 export const loraToolOptions: readonly OptionSpec[] = [
@@ -60,6 +64,7 @@ export const loraToolOptions: readonly OptionSpec[] = [
     name: 'output_file',
     type: 'string',
     default: null,
+    isRequired: true,
     scripts: average,
     group: 'files',
     help: 'File to write.',
@@ -70,6 +75,7 @@ export const loraToolOptions: readonly OptionSpec[] = [
     name: 'dit',
     type: 'string',
     default: null,
+    isRequired: true,
     scripts: merge,
     group: 'files',
     help: 'Checkpoint: a safetensors file, one of its shards, its index, or a .pth file; its number types are kept.',
@@ -108,6 +114,7 @@ export const loraToolOptions: readonly OptionSpec[] = [
     name: 'save_merged_model',
     type: 'string',
     default: null,
+    isRequired: true,
     scripts: merge,
     group: 'files',
     help: 'File to write.',
@@ -127,6 +134,7 @@ export const loraToolOptions: readonly OptionSpec[] = [
     name: 'input',
     type: 'string',
     default: null,
+    isRequired: true,
     scripts: convert,
     group: 'files',
     help: 'Adapter file to read.',
@@ -136,6 +144,7 @@ export const loraToolOptions: readonly OptionSpec[] = [
     name: 'output',
     type: 'string',
     default: null,
+    isRequired: true,
     scripts: convert,
     group: 'files',
     help: 'File to write.',
@@ -145,6 +154,7 @@ export const loraToolOptions: readonly OptionSpec[] = [
     name: 'target',
     type: 'string',
     default: null,
+    isRequired: true,
     choices: ['other', 'default'],
     scripts: convert,
     group: 'files',
@@ -160,4 +170,17 @@ export const loraToolOptions: readonly OptionSpec[] = [
     help: 'First part of the keys in the other layout; diffusion_model when absent, transformer for Diffusers.',
     support: works,
   },
+
+  text('model_org', extract, 'The model before it was trained.', { isRequired: true }),
+  text('model_tuned', extract, 'The model after that.', { isRequired: true }),
+  text('save_to', extract, 'File to write.', { isRequired: true }),
+  whole('dim', extract, 'Rank of the adapter.', { default: 4, range: { min: 1 } }),
+  text('device', extract, 'Device that computes.'),
+  number('clamp_quantile', extract, 'Values beyond this quantile are cut to it.', {
+    default: { float: 0.99 },
+    range: { min: 0, max: 1 },
+  }),
+  flag('mem_eff_safe_open', extract, 'Read the models tensor by tensor.'),
+  text('save_precision', extract, 'Number type of the adapter.', { choices: ['float', 'fp16', 'bf16'] }),
+  flag('no_metadata', extract, 'Store only the least of metadata.'),
 ];

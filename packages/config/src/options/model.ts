@@ -1,10 +1,8 @@
+import { architectures } from '../architectures.ts';
 import { accepted, refused, works, type OptionSpec } from '../option-spec.ts';
 
 const wan = ['wan_train_network'];
 const forSamples = accepted('it serves preview samples and caching only; training reads the caches');
-const fp8 = refused(
-  '8-bit base weights are not in this release; the base stays in the type of its checkpoint, read from the file when needed',
-);
 const onlyText = 'only text-to-video and text-to-image models are in this release';
 
 export const wanTasks = [
@@ -25,14 +23,27 @@ export const modelOptions: readonly OptionSpec[] = [
     name: 'config_file',
     type: 'string',
     default: null,
+    isBasic: true,
     group: 'config',
     help: 'TOML file with options as keys; sections are for the reader only, and the command line wins over it.',
+    support: works,
+  },
+  {
+    name: 'architecture',
+    type: 'string',
+    default: null,
+    choices: architectures,
+    isBasic: true,
+    group: 'model',
+    help: "Model to train, wan when absent; under the name of one of the original's scripts it is known.",
     support: works,
   },
   {
     name: 'dataset_config',
     type: 'path',
     default: null,
+    isRequired: true,
+    isBasic: true,
     group: 'data',
     help: 'TOML file that describes the datasets.',
     support: works,
@@ -63,6 +74,8 @@ export const modelOptions: readonly OptionSpec[] = [
     name: 'dit',
     type: 'string',
     default: null,
+    isRequired: true,
+    isBasic: true,
     group: 'model',
     help: 'Transformer checkpoint: a .safetensors or .pth file, one of its shards, or its index file.',
     support: works,
@@ -71,6 +84,7 @@ export const modelOptions: readonly OptionSpec[] = [
     name: 'task',
     type: 'string',
     default: 't2v-14B',
+    isBasic: true,
     choices: wanTasks,
     refusedChoices: {
       'i2v-14B': onlyText,
@@ -97,6 +111,7 @@ export const modelOptions: readonly OptionSpec[] = [
     name: 'dit_high_noise',
     type: 'string',
     default: null,
+    isBasic: true,
     scripts: wan,
     group: 'model',
     help: 'Second transformer, for high noise levels; one adapter is trained on both.',
@@ -144,6 +159,7 @@ export const modelOptions: readonly OptionSpec[] = [
     name: 'vae',
     type: 'string',
     default: null,
+    isBasic: true,
     group: 'model',
     help: 'VAE checkpoint; training needs only its name, for the metadata.',
     support: works,
@@ -191,29 +207,5 @@ export const modelOptions: readonly OptionSpec[] = [
     group: 'model',
     help: 'CLIP image encoder checkpoint.',
     support: forSamples,
-  },
-  {
-    name: 'fp8_base',
-    type: 'bool',
-    default: false,
-    group: 'model',
-    help: 'Keep the base model in 8-bit floating point.',
-    support: fp8,
-  },
-  {
-    name: 'fp8_scaled',
-    type: 'bool',
-    default: false,
-    scripts: [
-      ...wan,
-      'hv_1_5_train_network',
-      'fpack_train_network',
-      'flux_kontext_train_network',
-      'qwen_image_train_network',
-      'qwen_image_train',
-    ],
-    group: 'model',
-    help: 'Quantize base weights to E4M3 with a scale for each block.',
-    support: fp8,
   },
 ];

@@ -4,9 +4,9 @@ import { assertCachable, assertOwnCacheFolders } from '../assert-cachable.ts';
 import { type CachingFailure, createFailureLog } from '../caching-failures.ts';
 import { withOwnTextCaches } from '../caching-items.ts';
 import { reportEmptyDatasets } from '../empty-datasets.ts';
-import type { Warn } from '../errors.ts';
+import { attempt, type OnProblem, type Warn } from '../errors.ts';
 import type { OptionValue } from '../option-table.ts';
-import { cacheDirectoryOf } from './cache-directory.ts';
+import { cacheDirectoryOf } from '../cache-directory.ts';
 import { type CachingDataset, createCachingDataset } from './caching-dataset.ts';
 import { diskFiles, locate } from './disk.ts';
 import { loadDatasetConfig } from './open-training-data.ts';
@@ -24,6 +24,10 @@ export interface OpenCachingDataOptions {
   readonly logger?: ((line: string) => void) | undefined;
   /** Where relative paths start, default the process's working directory. */
   readonly workingDirectory?: string;
+  /** Default: the logger gets its message. */
+  readonly warn?: Warn;
+  /** Told of mistakes that leave others to be found; a dataset with one is left out then. */
+  readonly onProblem?: OnProblem | undefined;
 }
 
 /** All datasets of a configuration, ready to make caches of. */
@@ -42,20 +46,24 @@ export interface CachingData {
  *   `DUPLICATE_CACHE_DIRECTORY`, `CACHE_DIRECTORY_MISSING`, `OPTION_OUT_OF_RANGE`, and those of `loadDatasetConfig`
  */
 export async function openCachingData(options: OpenCachingDataOptions): Promise<CachingData> {
-  const { datasetConfigPath, architecture, commandLine, logger, workingDirectory } = options;
-  const warn: Warn = ({ message }) => logger?.(message);
+  const { datasetConfigPath, architecture, commandLine, logger, workingDirectory, onProblem } = options;
+  const warn: Warn = options.warn ?? (({ message }) => logger?.(message));
   const loaded = await loadDatasetConfig({
     datasetConfigPath,
     architecture: architecture.shortName,
     warn,
+    onProblem,
     ...(commandLine ? { commandLine } : {}),
     ...(workingDirectory === undefined ? {} : { workingDirectory }),
   });
-  const sources = loaded.map(({ config, source }, index) => ({
-    cacheDirectory: locate(cacheDirectoryOf(config, index), workingDirectory),
-    config: assertCachable(config, source, index),
-    source,
-  }));
+  const checked = loaded.map(({ config, source }, index) =>
+    attempt(onProblem, () => ({
+      cacheDirectory: locate(cacheDirectoryOf(config, index), workingDirectory),
+      config: assertCachable(config, source, index),
+      source,
+    })),
+  );
+  const sources = (await Promise.all(checked)).filter((one) => one !== null);
   assertOwnCacheFolders(sources.map(({ cacheDirectory }) => resolve(cacheDirectory)));
   await reportEmptyDatasets(sources, diskFiles(workingDirectory), warn);
 

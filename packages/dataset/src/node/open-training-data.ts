@@ -2,67 +2,39 @@ import { join } from 'node:path';
 
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 
-import { lineFinder, parseDatasetConfig } from '../config-text.ts';
-import { readDatasetConfig } from '../dataset-config.ts';
-import type { DatasetConfig } from '../dataset-types.ts';
-import type { Warn } from '../errors.ts';
-import { assertAnyItems, findItems, type FoundItems } from '../find-items.ts';
-import type { OptionValue } from '../option-table.ts';
-import { type DatasetSource, inspectSource } from '../sources.ts';
-import { createTrainingData, type TrainingData } from '../training-data.ts';
-import { cacheDirectoryOf } from './cache-directory.ts';
-import { diskFiles, locate, readText } from './disk.ts';
+import {
+  type LoadedDataset,
+  loadTrainingData,
+  type LoadTrainingDataOptions,
+  prepareDatasets,
+  type PrepareDatasetsOptions,
+  readDatasets,
+  type ReadDatasetsOptions,
+  type TrainingFiles,
+} from '../load-training-data.ts';
+import type { PreparedDataset, TrainingData } from '../training-data.ts';
+import { diskFiles, locate } from './disk.ts';
 
-export interface LoadDatasetConfigOptions {
-  readonly datasetConfigPath: string;
-  /** Short name as in cache files, e.g. `wan`. */
-  readonly architecture: string;
-  /** Command line options of the same names, e.g. `batch_size` of the caching commands. */
-  readonly commandLine?: Readonly<Record<string, OptionValue>>;
+interface OnDisk {
   /** Where relative paths start, default the process's working directory. */
   readonly workingDirectory?: string;
-  readonly warn?: Warn;
 }
 
-export interface LoadedDataset {
-  readonly config: DatasetConfig;
-  readonly source: DatasetSource;
-}
+export interface LoadDatasetConfigOptions extends ReadDatasetsOptions, OnDisk {}
 
 /**
  * Reads a dataset configuration (.toml or .json) and lists what the datasets consist of. Pixels and caches are not read.
  *
  * @throws {DatasetError} of `parseDatasetConfig`, `readDatasetConfig` and `inspectSource`
  */
-export async function loadDatasetConfig(options: LoadDatasetConfigOptions): Promise<LoadedDataset[]> {
-  const { datasetConfigPath: file, architecture, workingDirectory, commandLine, warn } = options;
-  const files = diskFiles(workingDirectory);
-  if (!/\.(toml|json)$/i.test(file)) parseDatasetConfig('', file); // refused before it is looked for
-  const text = await readText(locate(file, workingDirectory));
-  const parsed = parseDatasetConfig(text, file);
-  const configs = readDatasetConfig(parsed, architecture, {
-    file,
-    lineOf: lineFinder(text, file),
-    ...(commandLine ? { commandLine } : {}),
-    ...(warn ? { warn } : {}),
-  });
-  const datasets: LoadedDataset[] = [];
-  for (const config of configs) datasets.push({ config, source: await inspectSource(config, files) });
-  return datasets;
+export function loadDatasetConfig({
+  workingDirectory,
+  ...options
+}: LoadDatasetConfigOptions): Promise<LoadedDataset[]> {
+  return readDatasets(options, diskFiles(workingDirectory));
 }
 
-export interface OpenTrainingDataOptions {
-  readonly datasetConfigPath: string;
-  readonly architecture: { readonly shortName: string; readonly longName: string };
-  /** First `randint(0, 2^31)` of Python's generator seeded with `--seed`. */
-  readonly datasetSeed: number;
-  /** `--num_timestep_buckets` */
-  readonly numTimestepBuckets?: number | undefined;
-  /** Gets one line a warning. */
-  readonly logger?: ((line: string) => void) | undefined;
-  /** Where relative paths start, default the process's working directory. */
-  readonly workingDirectory?: string;
-}
+export interface OpenTrainingDataOptions extends LoadTrainingDataOptions, OnDisk {}
 
 /**
  * Opens all datasets of a configuration for training from their latent and text-encoder caches.
@@ -70,36 +42,28 @@ export interface OpenTrainingDataOptions {
  * @throws {DatasetError} `NO_TRAINING_ITEMS`, `CACHE_DIRECTORY_MISSING`, `CACHE_NAME`, `CACHE_UNREADABLE`,
  *   `OPTION_OUT_OF_RANGE`, and those of `loadDatasetConfig`
  */
-export async function openTrainingData(options: OpenTrainingDataOptions): Promise<TrainingData> {
-  const { datasetConfigPath, architecture, datasetSeed, numTimestepBuckets, logger, workingDirectory } = options;
-  const warn: Warn = ({ message }) => logger?.(message);
-  const loaded = await loadDatasetConfig({
-    datasetConfigPath,
-    architecture: architecture.shortName,
-    warn,
-    ...(workingDirectory === undefined ? {} : { workingDirectory }),
-  });
-  const files = diskFiles(workingDirectory);
-  const openCache = openSafetensorsFile;
+export function openTrainingData({ workingDirectory, ...options }: OpenTrainingDataOptions): Promise<TrainingData> {
+  return loadTrainingData(options, trainingFiles(workingDirectory));
+}
 
-  const found: (FoundItems & { readonly folder: string })[] = [];
-  for (const [index, { config }] of loaded.entries()) {
-    const path = cacheDirectoryOf(config, index);
-    const names = (await files.list(path))?.filter(({ isFolder }) => !isFolder).map(({ name }) => name) ?? null;
-    const pathOf = (name: string) => join(locate(path, workingDirectory), name);
-    const { items, report } = await findItems(config, { path, names, pathOf }, { openCache, warn });
-    found.push({ items, report, folder: path });
-  }
-  assertAnyItems(found, architecture.shortName);
-  for (const [index, { items, report }] of found.entries()) {
-    if (items.length > 0) continue;
-    const message = `datasets[${index}] has nothing to train on. Looked in ${report}. Make its caches or remove it.`;
-    warn({ code: 'DATASET_EMPTY', message });
-  }
-  const prepared = loaded.map(({ config, source }, index) => ({
-    config,
-    hasControl: source.hasControl,
-    items: found[index]?.items ?? [],
-  }));
-  return createTrainingData(prepared, { datasetSeed, numTimestepBuckets, openCache, warn });
+export interface FindTrainingDataOptions extends PrepareDatasetsOptions, OnDisk {}
+
+/**
+ * The items of all datasets, for `createTrainingData`. Of image caches the headers are read.
+ *
+ * @throws {DatasetError} as `openTrainingData`
+ */
+export function findTrainingData({
+  workingDirectory,
+  ...options
+}: FindTrainingDataOptions): Promise<PreparedDataset[]> {
+  return prepareDatasets(options, trainingFiles(workingDirectory));
+}
+
+function trainingFiles(workingDirectory: string | undefined): TrainingFiles {
+  return {
+    ...diskFiles(workingDirectory),
+    pathOf: (folder, name) => join(locate(folder, workingDirectory), name),
+    openCache: openSafetensorsFile,
+  };
 }

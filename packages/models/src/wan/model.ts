@@ -2,19 +2,18 @@ import type { Params, Value } from '@musubi/onnx-graph';
 
 import {
   add,
+  attention as scaledAttention,
   chunk,
   gelu,
   layerNorm,
   layerNormalization,
   linear,
-  mT,
   matmul,
   mul,
   reshape,
   rmsNorm,
   rotaryEmbedding,
   silu,
-  softmax,
   transpose,
   unsqueeze,
 } from '@musubi/onnx-graph';
@@ -112,8 +111,7 @@ function crossAttention(p: Params, x: Value, text: Value, config: WanConfig): Va
 
 /** `softmax(q·kᵀ/√d)·v` with `q` `[B, n, S, d]`, `k` and `v` `[B, n, L, d]` (Vaswani et al. 2017). */
 function attention(q: Value, k: Value, v: Value, { width, heads }: WanConfig): Value {
-  const scores = matmul(mul(q, 1 / Math.sqrt(width / heads)), mT(k)); // [B, n, S, L]
-  return matmul(softmax(scores), v); // [B, n, S, d]
+  return scaledAttention(q, k, v, 1 / Math.sqrt(width / heads));
 }
 
 /** `Linear → GELU (tanh) → Linear` */

@@ -1,7 +1,7 @@
 import type { Dim, Shape } from '../dim.ts';
 import type { Infer, OperatorCall } from './infer.ts';
 
-import { dimAdd, dimDivide, elementCount, formatShape } from '../dim.ts';
+import { dimAdd, dimDivide, dimMin, dimSub, elementCount, formatShape } from '../dim.ts';
 import { axisOf, broadcast, present, requireDtype, sameDtype, sliceLength, withAxis } from './shapes.ts';
 
 export const transpose: Infer = (call) => {
@@ -92,10 +92,19 @@ export const slice: Infer = (call) => {
   const shape = [...x.shape];
   axes.forEach((a, i) => {
     const axis = axisOf(call, a, shape.length);
-    shape[axis] = sliceLength(call, shape[axis] ?? 1, starts[i] ?? 0, ends[i] ?? 0, steps[i] ?? 1);
+    const [length = 1, start = 0, end = 0] = [shape[axis], starts[i], ends[i]];
+    const said = call.given?.[0]?.shape[axis];
+    const isClipped = said !== undefined && said === clippedLength(length, start, end);
+    shape[axis] = isClipped ? said : sliceLength(call, length, start, end, steps[i] ?? 1);
   });
   return [{ dtype: x.dtype, shape }];
 };
+
+/** Length of `start:end` on an axis that may be shorter, which the caller has to say; a clipped axis is not clipped again. */
+function clippedLength(length: Dim, start: number, end: number): Dim | undefined {
+  if (start < 0 || end < start || String(length).includes('min(')) return undefined;
+  return dimSub(dimMin(length, end >= 2 ** 31 ? Infinity : end), dimMin(length, start));
+}
 
 export const gather: Infer = (call) => {
   const [x, indices] = [call.input(0), call.input(1)];

@@ -48,6 +48,20 @@ export const rotary: Infer = (call) => {
   return [{ dtype: x.dtype, shape: x.shape }];
 };
 
+/** `q` `[B, H, S, d]`, `k` `[B, H, L, d]`, `v` `[B, H, L, e]`; `[B, H, S, e]`. */
+export const attention: Infer = (call) => {
+  const [q, k, v] = [call.input(0), call.input(1), call.input(2)];
+  requireFloat(call, q);
+  sameDtype(call, [q, k, v]);
+  if ([q, k, v].some(({ shape }) => shape.length !== 4)) call.failShapes('it takes [B, H, S, d]');
+  const [batch = 1, heads = 1, tokens = 1, width = 1] = q.shape;
+  const fits =
+    formatShape(k.shape.slice(0, 3)) === formatShape(v.shape.slice(0, 3)) &&
+    formatShape([batch, heads, width]) === formatShape([k.shape[0] ?? 1, k.shape[1] ?? 1, k.shape[3] ?? 1]);
+  if (!fits) call.failShapes('queries, keys and values do not fit');
+  return [{ dtype: q.dtype, shape: [batch, heads, tokens, v.shape[3] ?? 1] }];
+};
+
 const codes = ['int8', 'uint8', 'int16', 'uint16', 'int32', 'float8e4m3fn', 'float8e5m2'] as const;
 
 /** One scale for all, one for each place of `axis`, or one for each block of `block_size` places of it. */
@@ -61,6 +75,23 @@ export const dequantize: Infer = (call) => {
   }
   checkScale(call, x, scale);
   return [{ dtype: scale.dtype, shape: x.shape }];
+};
+
+/** `x·Wᵀ`, `W` `[N, K]` given as `[N, K / block_size, block_size]` codes with a scale each block. */
+export const matMulNBits: Infer = (call) => {
+  const [x, weight, scale] = [call.input(0), call.input(1), call.input(2)];
+  requireDtype(call, x, 'float32', 'float16');
+  requireDtype(call, weight, 'uint8');
+  sameDtype(call, [x, scale]);
+  const [K, N, block] = [call.int('K'), call.int('N'), call.int('block_size')];
+  if (call.int('bits') !== 8) call.failShapes('codes have 8 bits here');
+  if (x.shape.at(-1) !== K) call.failShapes(`the last axis is ${K}`);
+  const blocks = [N, Math.ceil(K / block)];
+  if (formatShape(weight.shape) !== formatShape([...blocks, block])) {
+    call.failShapes(`the weight is ${formatShape([...blocks, block])}`);
+  }
+  if (formatShape(scale.shape) !== formatShape(blocks)) call.failShapes(`the scale is ${formatShape(blocks)}`);
+  return [{ dtype: x.dtype, shape: [...x.shape.slice(0, -1), N] }];
 };
 
 function checkScale(call: OperatorCall, x: Value, scale: Value): void {

@@ -14,6 +14,8 @@ export interface OperatorSpec {
   readonly inputs: readonly [least: number, greatest: number];
   readonly attributes: Readonly<Record<string, AttributeKind>>;
   readonly infer: Infer;
+  /** The operator set that brought it, where that is younger than 21. */
+  readonly since?: number;
 }
 
 /** How output types follow from the arguments. */

@@ -10,15 +10,22 @@ import { type Rewriter, rewriteGraph } from '../rewrite.ts';
  * every widening of a weight long before it is needed. Zero-length slices of `after` become part of a Reshape target
  * that copies every axis: exact, without arithmetic and without a copy of `x`.
  */
-export function gate(x: Value, after: readonly Value[]): Value {
-  const { graph } = x;
-  const copies = int64s(
-    graph,
-    x.shape.map(() => 0),
-  );
-  const target = concat([copies, ...after.map(emptyAfter)], 0);
-  const [gated] = graph.node('Reshape', [x, target], {}, { types: [{ dtype: x.dtype, shape: x.shape }] });
-  return gated ?? x;
+export const gate = (x: Value, after: readonly Value[]): Value => gateAll([x], after)[0] ?? x;
+
+/** Several values behind one {@link gate}. */
+export function gateAll(values: readonly Value[], after: readonly Value[]): Value[] {
+  const targets = new Map<number, Value>();
+  return values.map((x) => {
+    const { graph, shape } = x;
+    const copies = int64s(
+      graph,
+      shape.map(() => 0),
+    );
+    const target = targets.get(shape.length) ?? concat([copies, ...after.map(emptyAfter)], 0);
+    targets.set(shape.length, target);
+    const [gated] = graph.node('Reshape', [x, target], {}, { types: [{ dtype: x.dtype, shape }] });
+    return gated ?? x;
+  });
 }
 
 const empties = new WeakMap<Value, Value>();

@@ -1,7 +1,7 @@
 import type { Call, Implementation } from './call.ts';
 import type { Tensor64 } from './tensor.ts';
 
-import { broadcastShape, broadcastTo, map, transpose, zip } from './tensor.ts';
+import { broadcastShape, broadcastTo, map, sizeOf, transpose, zip } from './tensor.ts';
 
 /** `A·B` over the last two axes, the others broadcast. */
 function matmul(a: Tensor64, b: Tensor64): Tensor64 {
@@ -11,7 +11,7 @@ function matmul(a: Tensor64, b: Tensor64): Tensor64 {
   const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const left = broadcastTo(a, [...batch, m, k]).data;
   const right = broadcastTo(b, [...batch, k, n]).data;
-  const data = new Float64Array((left.length / (m * k || 1)) * m * n);
+  const data = new Float64Array(sizeOf(batch) * m * n);
   for (let i = 0; i < data.length; i++) {
     const [row, column] = [Math.floor(i / n), i % n];
     const first = Math.floor(row / m) * k * n + column;

@@ -50,6 +50,29 @@ const softmax: Implementation = (call) => {
   );
 };
 
+/** `softmax(scale·q·kᵀ)·v`, row by row. */
+const attention: Implementation = (call) => {
+  const [q, k, v] = [call.input(0), call.input(1), call.input(2)];
+  const [tokens = 0, width = 0] = q.shape.slice(2);
+  const [keys = 0, out = 0] = v.shape.slice(2);
+  const scale = call.number('scale', 1 / Math.sqrt(width));
+  const data = new Float64Array((q.data.length / (width || 1)) * out);
+  for (let row = 0; row < data.length / (out || 1); row++) {
+    const head = Math.floor(row / tokens) * keys;
+    const scores = Float64Array.from({ length: keys }, (_, j) => {
+      let dot = 0;
+      for (let i = 0; i < width; i++) dot += (q.data[row * width + i] ?? NaN) * (k.data[(head + j) * width + i] ?? NaN);
+      return scale * dot;
+    });
+    const powers = scores.map((x) => Math.exp(x - Math.max(...scores)));
+    const total = sum(powers);
+    powers.forEach((p, j) => {
+      for (let i = 0; i < out; i++) data[row * out + i]! += (p / total) * (v.data[(head + j) * out + i] ?? NaN);
+    });
+  }
+  return { shape: [...q.shape.slice(0, 3), out], data };
+};
+
 /** `(x − centre)·invStd·scale + bias` over the axes from `axis` on, with the statistics used. */
 function normalize(call: Call, isCentred: boolean): Tensor64[] {
   const [x, scale, bias] = [call.input(0), call.input(1), call.inputs[2]];
@@ -82,6 +105,7 @@ export const reductions = {
   }),
   ReduceMax: reduction((row) => row.reduce((a, b) => Math.max(a, b), -Infinity)),
   Softmax: softmax,
+  Attention: attention,
   LayerNormalization: (call) => normalize(call, true),
   SimplifiedLayerNormalization: (call) => normalize(call, false),
 } satisfies Record<string, Implementation>;

@@ -33,6 +33,23 @@ const dequantize: Implementation = (call) => {
   return zip([x, zeros, spread(scale)], (v = NaN, z = NaN, s = NaN) => (v - z) * s);
 };
 
+/** `x·Wᵀ` with `W = (codes − 128)·scale`, in blocks along the rows. */
+const matMulNBits: Implementation = (call) => {
+  const [x, codes, scale] = [call.input(0), call.input(1), call.input(2)];
+  const [N, K, block] = [call.number('N', 0), call.number('K', 0), call.number('block_size', 0)];
+  const rows = x.data.length / K;
+  const data = new Float64Array(rows * N);
+  for (let row = 0; row < rows; row++) {
+    for (let n = 0; n < N; n++) {
+      for (let k = 0; k < K; k++) {
+        const w = ((codes.data[n * K + k] ?? NaN) - 128) * (scale.data[Math.floor((n * K + k) / block)] ?? NaN);
+        data[row * N + n]! += (x.data[row * K + k] ?? NaN) * w;
+      }
+    }
+  }
+  return { shape: [...x.shape.slice(0, -1), N], data };
+};
+
 /**
  * Rotary position embedding of `[B, H, T, D]`: channel pairs turn by the angle of their position. Pairs are neighbours
  * when `interleaved`, else channel `i` and `i + D/2`; positions are one offset `[1]` or `[B, T]`.
@@ -65,5 +82,6 @@ const rotaryEmbedding: Implementation = (call) => {
 export const storage = {
   Cast: cast,
   DequantizeLinear: dequantize,
+  MatMulNBits: matMulNBits,
   RotaryEmbedding: rotaryEmbedding,
 } satisfies Record<string, Implementation>;

@@ -11,10 +11,9 @@ export interface SlotSpec {
   readonly fill?: (data: Float32Array, parameter: Parameter) => void;
 }
 
-/** As `SlotSpec`, for a tensor of 8-bit codes of the parameter's shape. */
+/** As `SlotSpec`, for a tensor of 8-bit codes of the parameter's shape, all 0 at first. */
 export interface CodeSpec {
   readonly name: string;
-  readonly fill: (codes: Uint8Array) => void;
 }
 
 /** A parameter with its gradient and its memory at one step. */
@@ -124,11 +123,7 @@ function allocate(rule: Rule, parameter: Parameter): Memory {
     parameter,
     slots,
     codeSpecs: codeSpecs.map(({ name }) => ({ key: `${name}.${parameter.name}`, shape: parameter.shape })),
-    codes: codeSpecs.map(({ fill }) => {
-      const codes = new Uint8Array(parameter.data.length);
-      fill(codes);
-      return codes;
-    }),
+    codes: codeSpecs.map(() => new Uint8Array(parameter.data.length)),
     specs: specs.map(({ name }, i) => ({ key: `${name}.${parameter.name}`, shape: shapes[i]! })),
   };
 }

@@ -1,27 +1,24 @@
-import {
-  apply,
-  cast,
-  concat,
-  createParams,
-  formatShape,
-  gate,
-  int64s,
-  mul,
-  reshape,
-  rewriteGraph,
-  slice,
-} from '@musubi/onnx-graph';
-import type { DataType, Graph, ParameterSource, Value } from '@musubi/onnx-graph';
+import { apply, cast, gate, mul, reshape } from '@musubi/onnx-graph';
+import type { Graph, ParameterSource, Value } from '@musubi/onnx-graph';
+import { decodeFp8 } from '../codec.ts';
+import type { Fp8Format } from '../formats.ts';
 import { groupingOf } from '../grouping.ts';
 import type { Grouping } from '../grouping.ts';
-import { scaleKey } from '../targets.ts';
+import { gatedScale } from './gated-scale.ts';
+import { createScales, rewriteCodes } from './rewrite-codes.ts';
 
 export interface DequantizeOptions {
   /**
-   * `cast` for the CPU: the codes wait for the layer's input in a Reshape, then Cast and Mul. `linear` for CUDA, where a
-   * Reshape target lives on the host: DequantizeLinear, whose scale waits in a Concat. Default `cast`.
+   * `linear`: DequantizeLinear, whose scale waits for the layer's input in a Concat; it spreads over all threads and makes one
+   * wide copy. `cast`: codes and scale wait in a Reshape, then Cast and Mul, two wide copies; on CUDA a Reshape target lives
+   * on the host. Default `linear`.
    */
-  readonly style?: 'cast' | 'linear';
+  readonly style?: 'linear' | 'cast';
+  /**
+   * `float8`: codes are initializers of 8-bit floats. `table`: they are bytes, looked up in a table of 256 numbers, for
+   * devices that know no 8-bit floats (WebGPU); the style is that of `cast`. Default `float8`; results are equal.
+   */
+  readonly codes?: 'float8' | 'table';
   /**
    * Round each number to the dtype of its scale, as the original program does. Default true; false saves two passes where
    * scales are 16 bits wide, for a difference far below that of the quantization.
@@ -39,70 +36,39 @@ export interface DequantizeOptions {
  * dequantized for this product alone, once its other operand is there: ONNX Runtime would otherwise widen all weights
  * before the first product. Codes without a scale are taken as they are.
  *
- * Apply it last, to a graph whose products are fused, before or after `gateWeights`. Sessions must not fold constants.
+ * Apply it last, to a graph whose products are fused, before or after `gateWeights` (codes without a scale outside of
+ * products are gated by that). Sessions must not fold constants.
  *
  * @throws {Fp8Error} `SHAPE_MISMATCH` when a scale does not fit its weight
  */
 export function dequantizeFp8(graph: Graph, source: ParameterSource, options: DequantizeOptions = {}): Graph {
-  const { style = 'cast', round = true } = options;
-  const build = style === 'linear' ? linearly : byCast;
-  const scales = new Map<string, Value | undefined>();
+  const { style = 'linear', round = true, codes: form = 'float8' } = options;
+  const build = form === 'table' || style === 'cast' ? inPasses : linearly;
+  const scales = createScales(source);
+  const bytes = new Map<Value, Value>();
 
-  /** The numbers of the codes as `dtype`, not before `after`. */
-  const dequantized = (codes: Value, dtype: DataType, after: readonly Value[]): Value => {
-    const scale = scaleOf(codes, source, scales);
-    if (!scale) return cast(after.length === 0 ? codes : gate(codes, after), dtype);
-    const grouping = groupingOf(codes.shape.map(Number), scale.shape.map(Number), codes.name);
-    const product = build(codes, scale, grouping, after);
-    return cast(round ? cast(product, scale.dtype) : product, dtype);
-  };
-
-  return rewriteGraph(graph, (node, { target, map, mapAll }) => {
-    const [result] = node.outputs;
-    const behind = codesBehindCast(result);
-    if (result && behind) return [dequantized(map(behind), result.dtype, [])];
-
-    const weights = node.inputs.slice(0, 2).map(codesBehindCast);
-    if (!products.has(node.op) || weights.every((codes) => !codes)) return undefined;
-    const inputs = mapAll(node.inputs);
-    weights.forEach((codes, i) => {
-      const other = weights[1 - i] ? undefined : inputs[1 - i];
-      if (codes) inputs[i] = dequantized(map(codes), inputs[i]!.dtype, other ? [other] : []);
-    });
-    return target.node(node.op, inputs, node.attributes, {
-      name: node.name,
-      domain: node.domain,
-      outputNames: node.outputs.map((value) => value.name),
-    });
-  }).graph;
+  return rewriteCodes(graph, {
+    isCodes: ({ dtype }) => dtype.startsWith('float8'),
+    dequantized(codes, dtype, after, { target, map }) {
+      const scale = scales.of(codes, target);
+      if (!scale && form === 'float8') return after.length === 0 ? undefined : cast(gate(map(codes), after), dtype);
+      const stored = form === 'table' ? once(bytes, codes, () => asBytes(codes, target)) : map(codes);
+      const decode = form === 'table' ? lookUp(codes.dtype) : (value: Value) => cast(value, 'float32');
+      if (!scale) return cast(decode(after.length === 0 ? stored : gate(stored, after)), dtype);
+      const grouping = groupingOf(codes.shape.map(Number), scale.shape.map(Number), codes.name);
+      const product = build(stored, scale, grouping, after, decode);
+      return cast(round ? cast(product, scale.dtype) : product, dtype);
+    },
+  });
 }
 
-const products: ReadonlySet<string> = new Set(['MatMul', 'FusedMatMul', 'Gemm']);
+type Decode = (codes: Value) => Value;
+type Build = (codes: Value, scale: Value, grouping: Grouping, after: readonly Value[], decode: Decode) => Value;
 
-/** The codes that a value is a Cast of, directly or through the Reshape with which `gateWeights` delays it. */
-function codesBehindCast(value: Value | null | undefined): Value | undefined {
-  if (value?.producer?.op !== 'Cast') return undefined;
-  const [input] = value.producer.inputs;
-  const codes = input?.producer?.op === 'Reshape' ? input.producer.inputs[0] : input;
-  return codes?.kind === 'external' && codes.dtype.startsWith('float8') ? codes : undefined;
-}
-
-/** The scale of a weight as an initializer, once for all its uses. */
-function scaleOf(codes: Value, source: ParameterSource, made: Map<string, Value | undefined>): Value | undefined {
-  const name = scaleKey(codes.name);
-  if (made.has(name)) return made.get(name);
-  const found = name === codes.name ? undefined : source(name);
-  const scale = found && createParams(codes.graph, source).stored(name, found.shape);
-  made.set(name, scale);
-  return scale;
-}
-
-type Build = (codes: Value, scale: Value, grouping: Grouping, after: readonly Value[]) => Value;
-
-/** `Cast(codes) · scale`, in rows of groups. */
-const byCast: Build = (codes, scale, { mode, size }, after) => {
-  const delayed = (value: Value) => cast(after.length === 0 ? value : gate(value, after), 'float32');
-  const [wide, factors] = [delayed(codes), delayed(scale)];
+/** `decode(codes) · scale`, in rows of groups. */
+const inPasses: Build = (codes, scale, { mode, size }, after, decode) => {
+  const delayed = (value: Value) => (after.length === 0 ? value : gate(value, after));
+  const [wide, factors] = [decode(delayed(codes)), cast(delayed(scale), 'float32')];
   if (mode !== 'block') return mul(wide, factors);
   const [out, blocks] = scale.shape.map(Number);
   return reshape(mul(reshape(wide, [out!, blocks!, size]), factors), codes.shape);
@@ -110,7 +76,7 @@ const byCast: Build = (codes, scale, { mode, size }, after) => {
 
 /** `DequantizeLinear(codes, scale)`. */
 const linearly: Build = (codes, scale, { mode, size }, after) => {
-  const factors = cast(after.length === 0 ? scale : appended(scale, after), 'float32');
+  const factors = cast(gatedScale(scale, after), 'float32');
   const [out, blocks] = scale.shape.map(Number);
   if (mode === 'tensor') return apply('DequantizeLinear', [codes, reshape(factors, [])]);
   if (mode === 'channel') return apply('DequantizeLinear', [codes, reshape(factors, [out!])], { axis: 0 });
@@ -118,15 +84,26 @@ const linearly: Build = (codes, scale, { mode, size }, after) => {
   return apply('DequantizeLinear', [codes, reshape(factors, [out!, blocks!])], attributes);
 };
 
-/** `scale` with nothing appended that only exists once all of `after` have been computed. */
-function appended(scale: Value, after: readonly Value[]): Value {
-  const { graph } = scale;
-  const rows = scale.shape.length === 0 ? reshape(scale, [1]) : scale;
-  const none = [0, ...rows.shape.slice(1)];
-  const nothing = after.map((value) => {
-    const empty = slice(value.shape.length === 0 ? reshape(value, [1]) : value, 0, 0, 0);
-    if (formatShape(empty.shape) === formatShape(none)) return cast(empty, scale.dtype);
-    return cast(apply('Reshape', [empty, int64s(graph, none.map(Number))], { allowzero: 1 }), scale.dtype);
-  });
-  return concat([rows, ...nothing], 0);
+/** The same bytes of the file without a meaning. */
+function asBytes({ name, shape, external }: Value, target: Graph): Value {
+  return target.external(`${name}.bytes`, 'uint8', shape.map(Number), external!);
+}
+
+/** Bytes to numbers by a table of all codes. Indices are int32: devices without 8-bit floats have no int64 either. */
+function lookUp(dtype: string): Decode {
+  const format: Fp8Format = dtype === 'float8e5m2' ? 'e5m2' : 'e4m3';
+  const numbers = decodeFp8(
+    Uint8Array.from({ length: 256 }, (_, code) => code),
+    format,
+  );
+  return (codes) => {
+    const table = codes.graph.constant({ dtype: 'float32', shape: [256], data: numbers });
+    return apply('Gather', [table, cast(codes, 'int32')]);
+  };
+}
+
+function once(made: Map<Value, Value>, key: Value, make: () => Value): Value {
+  const value = made.get(key) ?? make();
+  made.set(key, value);
+  return value;
 }

@@ -16,7 +16,40 @@ interface Weight {
 /** One tensor's work. Offsets are in the file that is written. */
 export type Task =
   | { readonly kind: 'copy'; readonly name: string; readonly from: Bytes; readonly to: number; readonly length: number }
-  | ({ readonly kind: 'quantize'; readonly from: Bytes; readonly codesTo: number; readonly scaleTo: number } & Weight)
+  | ({
+      readonly kind: 'quantize';
+      readonly from: Bytes;
+      readonly codesTo: number;
+      readonly scaleTo: number;
+      /** in which scales are stored; they are rounded to that of the weight */
+      readonly scaleDtype: WeightDtype;
+    } & Weight)
+  | {
+      readonly kind: 'int8';
+      readonly name: string;
+      readonly dtype: WeightDtype;
+      readonly from: Bytes;
+      readonly count: number;
+      readonly codesTo: number;
+      readonly scaleTo: number;
+    }
+  | {
+      readonly kind: 'cast';
+      readonly name: string;
+      readonly dtype: WeightDtype;
+      readonly format: Fp8Format;
+      readonly from: Bytes;
+      readonly count: number;
+      readonly to: number;
+    }
+  | {
+      readonly kind: 'widen';
+      readonly name: string;
+      readonly dtype: WeightDtype;
+      readonly from: Bytes;
+      readonly count: number;
+      readonly to: number;
+    }
   | ({ readonly kind: 'dequantize'; readonly codes: Bytes; readonly scale: Bytes; readonly to: number } & Weight);
 
 /** What is known of a weight once it is quantized. */

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { TensorInfo, TensorStore } from '@musubi/safetensors';
 import { fillSafetensorsFile, openSafetensorsFile } from '@musubi/safetensors/node';
@@ -6,28 +5,12 @@ import { Fp8Error } from '../errors.ts';
 import { formatOf } from '../formats.ts';
 import { groupingOf } from '../grouping.ts';
 import { assertWeightDtype } from '../internal/weight-dtype.ts';
-import { plannedOutlines, planQuantization } from '../plan.ts';
-import type { QuantizationReport, QuantizedTensor, QuantizeOptions } from '../plan.ts';
-import { hookedBytes, reportOf } from '../quantize-tensors.ts';
-import type { MeasuredTensor, TensorHook } from '../quantize-tensors.ts';
+import type { QuantizationReport } from '../plan.ts';
 import { scaleKey } from '../targets.ts';
-import type { Bytes } from './protocol.ts';
+import { metadataOf, poolOptions, quantizeStore, rangeOf } from './quantize-store.ts';
+import type { FileOptions, QuantizeFileOptions } from './quantize-store.ts';
 import { runJobs } from './worker-pool.ts';
 import type { Job } from './worker-pool.ts';
-
-export interface FileOptions {
-  /** threads, each on a tensor of its own; default: as many as processors, at most 8 */
-  readonly workers?: number;
-  /** ends the work; no file is written then */
-  readonly signal?: AbortSignal;
-}
-
-export interface QuantizeFileOptions extends QuantizeOptions, FileOptions {
-  /** sees each tensor first; then whole tensors are in memory, as many as there are threads */
-  readonly hook?: TensorHook;
-  /** is told of each weight when it is done */
-  readonly onWeight?: (weight: QuantizedTensor) => void;
-}
 
 /**
  * Quantizes a checkpoint into a new safetensors file, several tensors at once, each a few megabytes at a time. Metadata and
@@ -44,36 +27,7 @@ export async function quantizeFile(
   output: string,
   options: QuantizeFileOptions,
 ): Promise<QuantizationReport> {
-  const { hook, onWeight, format = 'e4m3' } = options;
-  return await withStore(input, output, async (store) => {
-    const plan = planQuantization(store.tensors.values(), options);
-    const measured = new Map<string, MeasuredTensor>();
-    await fillSafetensorsFile(output, plannedOutlines(plan), metadataOf(store), async ({ path, order }) => {
-      const places = new Map(order.map(({ tensor, offset }) => [tensor.name, offset]));
-      const copies = plan.others.map(({ name }): Job => {
-        const { byteLength: length } = infoOf(store, name);
-        const common = { kind: 'copy', name, to: places.get(name)!, length } as const;
-        return { task: withBytes(sourceOf(store, name, hook), (from) => ({ ...common, from })), done: () => {} };
-      });
-      const weights = plan.weights.map(({ name, dtype, shape, grouping, scale }): Job => {
-        const to = { codesTo: places.get(name)!, scaleTo: places.get(scale.name)! };
-        const common = { kind: 'quantize', name, dtype, format, grouping, ...to } as const;
-        return {
-          task: withBytes(sourceOf(store, name, hook), (from) => ({ ...common, from })),
-          done(sums) {
-            const { mode, scaleShape } = grouping;
-            const { relativeError = 0, squaredNorm = 0 } = sums ?? {};
-            const report = { name, dtype, shape, mode, scaleShape, relativeError };
-            measured.set(name, { report, squaredNorm });
-            onWeight?.(report);
-          },
-        };
-      });
-      await runJobs([...weights, ...copies], { output: path, outputName: resolve(output) }, poolOptions(options));
-    });
-    const weights = plan.weights.flatMap(({ name }) => measured.get(name) ?? []);
-    return reportOf(weights, plan.others.length);
-  });
+  return await withStore(input, output, (store) => quantizeStore(store, output, options));
 }
 
 /**
@@ -139,38 +93,4 @@ async function withStore<T>(input: string, output: string, use: (store: TensorSt
   } finally {
     await store.close();
   }
-}
-
-/** The task now, or once its bytes have passed the hook. */
-function withBytes<T>(bytes: Bytes | (() => Promise<Bytes>), make: (bytes: Bytes) => T): T | (() => Promise<T>) {
-  return typeof bytes === 'function' ? async () => make(await bytes()) : make(bytes);
-}
-
-function sourceOf(store: TensorStore, name: string, hook: TensorHook | undefined): Bytes | (() => Promise<Bytes>) {
-  const info = infoOf(store, name);
-  if (!hook) return rangeOf(info);
-  return async () => {
-    const own = await store.read(name);
-    const data = await hookedBytes(info, own, hook);
-    // The bytes move to the thread; those of the hook stay its own.
-    return { data: data === own ? own : data.slice() };
-  };
-}
-
-const rangeOf = ({ source, offset }: TensorInfo): Bytes => ({ file: source, offset });
-
-function infoOf(store: TensorStore, name: string): TensorInfo {
-  const info = store.tensors.get(name);
-  if (info) return info;
-  throw new Fp8Error('INTERNAL', `internal: ${name} was planned and is not in the file.`, 'Please report it.');
-}
-
-/** A file without metadata gets none. */
-function metadataOf({ metadata }: TensorStore) {
-  return Object.keys(metadata).length === 0 ? {} : { metadata };
-}
-
-function poolOptions({ workers = Math.min(8, availableParallelism()), signal }: FileOptions) {
-  if (Number.isSafeInteger(workers) && workers >= 1) return { workers, signal };
-  throw new Fp8Error('WORKERS_INVALID', `${workers} threads do no work.`, 'Use 1 or more.', { found: workers });
 }

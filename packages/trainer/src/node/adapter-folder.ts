@@ -67,12 +67,13 @@ export function openAdapterFolder(options: AdapterFolderOptions): AdapterFolder 
 /**
  * Makes sure that results can be written before hours are spent on them.
  *
+ * @returns the folders made for it, the outermost first
  * @throws {TrainerError} `OUTPUT_UNWRITABLE`
  */
-export async function makeOutputFolder({ outputDir, outputName }: TrainConfig): Promise<void> {
-  await makeWritableFolder(outputDir, `output_dir = "${outputDir}"`, 'output_dir');
+export async function makeOutputFolder({ outputDir, outputName }: TrainConfig): Promise<readonly string[]> {
+  const made = await makeWritableFolder(outputDir, `output_dir = "${outputDir}"`, 'output_dir');
   const result = join(outputDir, lastFile(outputName));
-  if (!statSync(result, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (!statSync(result, { throwIfNoEntry: false })?.isDirectory()) return made;
   throw new TrainerError(
     'OUTPUT_UNWRITABLE',
     `${result}, the file to save, is a folder.`,

@@ -9,13 +9,15 @@ import { TrainerError } from '../errors.ts';
  *
  * @param what how messages call it
  * @param option that names it
+ * @returns the folders that were not there before, the outermost first
  * @throws {TrainerError} `OUTPUT_UNWRITABLE`
  */
-export async function makeWritableFolder(folder: string, what: string, option: string): Promise<void> {
+export async function makeWritableFolder(folder: string, what: string, option: string): Promise<readonly string[]> {
   try {
-    await makeFolder(folder);
+    const made = await makeFolder(folder);
     // Rights alone do not tell: disks can be read-only, and Windows keeps them elsewhere.
     await rmdir(await mkdtemp(join(folder, '.musubi-')));
+    return made;
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
     throw new TrainerError(
@@ -29,11 +31,17 @@ export async function makeWritableFolder(folder: string, what: string, option: s
 }
 
 /** `mkdir -p`. Node's own (20.20) never returns where the parent exists but can hold no folder, as in /proc. */
-async function makeFolder(folder: string): Promise<void> {
+async function makeFolder(folder: string): Promise<string[]> {
   const path = resolve(folder);
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  if (!existsSync(dirname(path))) await makeFolder(dirname(path));
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [];
+  const made = existsSync(dirname(path)) ? [] : await makeFolder(dirname(path));
   await mkdir(path);
+  return [...made, path];
+}
+
+/** Removes what {@link makeWritableFolder} has made, where a run is only looked at. */
+export async function removeFolders(made: readonly string[]): Promise<void> {
+  for (const folder of made.toReversed()) await rmdir(folder);
 }
 
 const reasons: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import type { TrainConfig } from '@musubi/config';
-import type { Architecture, ResolvedWeights } from '@musubi/models';
+import type { Architecture } from '@musubi/models';
 
 import { resolve } from 'node:path';
 
@@ -23,7 +23,7 @@ export async function openHighNoiseModel<Config extends object>(
   architecture: Architecture<Config>,
   low: BaseModel<Config>,
   closing: Closing,
-): Promise<ResolvedWeights<Config> | null> {
+): Promise<BaseModel<Config> | null> {
   if (ditHighNoise === null) return null;
   return withFile('dit_high_noise', ditHighNoise, async () => {
     const checkpoint = await openCheckpointFile(ditHighNoise);
@@ -31,7 +31,7 @@ export async function openHighNoiseModel<Config extends object>(
     const high = resolveWeights(checkpoint, architecture, { task, modelConfig: low.stated });
     const [expected, found] = [Object.entries(low.config), new Map<string, unknown>(Object.entries(high.config))];
     const differing = expected.filter(([key, value]) => found.get(key) !== value);
-    if (differing.length === 0) return high;
+    if (differing.length === 0) return { ...high, stated: low.stated, checkpoint };
     const list = differing.map(([key, value]) => `${key} ${String(found.get(key))} instead of ${String(value)}`);
     throw new TrainerError(
       'FILE_UNUSABLE',

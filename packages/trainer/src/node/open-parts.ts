@@ -2,6 +2,7 @@ import type { TrainConfig } from '@musubi/config';
 import type { Adapter } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, LoraModule, ResolvedWeights } from '@musubi/models';
+import type { TensorStore } from '@musubi/safetensors';
 
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -38,6 +39,7 @@ export function createWeightFiles(): WeightFiles {
 /** A base model with what was stated of it beside its shapes. */
 export interface BaseModel<Config> extends ResolvedWeights<Config> {
   readonly stated: Readonly<Record<string, unknown>> | undefined;
+  readonly checkpoint: TensorStore;
 }
 
 /**
@@ -54,7 +56,7 @@ export async function openBaseModel<Config>(
     const checkpoint = await openCheckpointFile(dit);
     closing.push(() => checkpoint.close());
     const stated = modelConfig ?? (await readModelJson(dit, logger)) ?? undefined;
-    return { ...resolveWeights(checkpoint, architecture, { task, modelConfig: stated }), stated };
+    return { ...resolveWeights(checkpoint, architecture, { task, modelConfig: stated }), stated, checkpoint };
   });
 }
 
@@ -77,12 +79,20 @@ async function readModelJson(dit: string, logger: (line: string) => void): Promi
 }
 
 /** `--network_weights` */
-export async function readNetworkWeights({ networkWeights }: TrainConfig): Promise<Adapter | null> {
+export async function readNetworkWeights(
+  { networkWeights }: TrainConfig,
+  openFile = openCheckpointFile,
+): Promise<Adapter | null> {
   if (networkWeights === null) return null;
   return withFile('network_weights', networkWeights, async () => {
-    const store = await openCheckpointFile(networkWeights);
+    const store = await openFile(networkWeights);
     return readAdapter(store).finally(() => store.close());
   });
+}
+
+/** An adapter that is added in the graph, or merged into weights before they are quantized. */
+export interface FrozenAdapter extends InjectedAdapter {
+  readonly store: TensorStore;
 }
 
 /**
@@ -95,20 +105,30 @@ export async function openFrozenAdapters(
   layers: readonly LoraModule[],
   files: WeightFiles,
   closing: Closing,
-): Promise<readonly InjectedAdapter[]> {
-  const adapters: InjectedAdapter[] = [];
+): Promise<readonly FrozenAdapter[]> {
+  const adapters: FrozenAdapter[] = [];
   for (const [index, { path, multiplier }] of baseWeights.entries()) {
     const prefix = `base_weights.${index}.`;
-    const [adapter, source] = await withFile('base_weights', path, async () => {
-      const store = await openCheckpointFile(path);
-      closing.push(() => store.close());
-      const read = await readAdapter(store);
-      assertFits(read, layers);
-      return [read, adapterSource(store, files.locate(prefix))] as const;
-    });
-    adapters.push({ adapter, multiplier, prefix, source });
+    const { adapter, store } = await openFrozenAdapter(path, layers, closing);
+    adapters.push({ adapter, multiplier, prefix, source: adapterSource(store, files.locate(prefix)), store });
   }
   return adapters;
+}
+
+/** One file of `--base_weights`; `layers` null where the model is not known. */
+export async function openFrozenAdapter(
+  path: string,
+  layers: readonly LoraModule[] | null,
+  closing: Closing,
+  openFile = openCheckpointFile,
+): Promise<{ adapter: Adapter; store: TensorStore }> {
+  return withFile('base_weights', path, async () => {
+    const store = await openFile(path);
+    closing.push(() => store.close());
+    const adapter = await readAdapter(store);
+    if (layers !== null) assertFits(adapter, layers);
+    return { adapter, store };
+  });
 }
 
 function assertFits({ modules }: Adapter, layers: readonly LoraModule[]): void {

@@ -1,6 +1,5 @@
-import type { TrainConfig } from '@musubi/config';
+import type { EightBitBase, TrainConfig } from '@musubi/config';
 import type { TrainingData } from '@musubi/dataset';
-import type { ResolvedWeights } from '@musubi/models';
 
 import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -16,14 +15,19 @@ import { type MemoryPlan, planMemory } from '@musubi/runtime';
 import type { RunHooks, TrainOutcome } from './run-hooks.ts';
 
 import { type AssembledRun, assembleRun } from '../assemble-run.ts';
+import { lowerEightBit } from '../lower-eight-bit.ts';
 import { type RunFacts, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { resolveTimestepBoundary } from '../timestep-boundary.ts';
+import type { LowerWeights } from '../training-model.ts';
 import { type TrainingHooks, train } from '../train.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
+import { type EightBitContext, type StoredBase, openEightBitBase } from './eight-bit-base.ts';
 import {
+  type BaseModel,
   type Closing,
+  type FrozenAdapter,
   createWeightFiles,
   openBaseModel,
   openFrozenAdapters,
@@ -31,6 +35,7 @@ import {
 } from './open-parts.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openTrainingSessions } from './training-sessions.ts';
+import { withFile } from './with-file.ts';
 
 /**
  * A whole training run: opens what the configuration names, trains, writes the adapter.
@@ -68,7 +73,12 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     describeModels(config, timestepBoundary, logger);
     const networkWeights = await readNetworkWeights(config);
     const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
-    const weights = model.source(files.locate(''));
+    const store = (base: BaseModel<unknown>, option: 'dit' | 'dit_high_noise', merged: readonly FrozenAdapter[]) =>
+      storeWeights(config, base, option, merged, { closing, logger, signal: hooks.signal });
+    const base = await store(model, 'dit', frozen);
+    const highBase = high && (await store(high, 'dit_high_noise', []));
+    const memory = memoryFor(highBase && !config.offloadInactiveDit ? [base, highBase] : [base]);
+    const weights = base.source(files.locate(''));
     const run = assembleRun({
       config,
       seed,
@@ -76,21 +86,22 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       model,
       weights,
       highNoise:
-        high && timestepBoundary !== null
-          ? { weights: high.source(files.locate('high_noise.')), timestepBoundary }
+        highBase && timestepBoundary !== null
+          ? { weights: highBase.source(files.locate('high_noise.')), timestepBoundary }
           : null,
       data,
       pythonRandom,
       networkWeights,
-      frozen,
+      frozen: config.eightBitBase ? [] : frozen,
+      ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory) } : {}),
     });
     describeRun(run, data, config, logger);
 
     const runtime = await openRuntime(hooks.runtime, closing);
     if (hooks.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
-    const memory = memoryFor(high && !config.offloadInactiveDit ? [model, high] : [model]);
     const request = (label: string, { training }: AssembledRun['graphs']) => {
-      return { label, model: encodeModel(training), externalFiles: files.paths, memory };
+      const { level: optimization, onDeviceOnly } = config.graphOptimization;
+      return { label, model: encodeModel(training), externalFiles: files.paths, memory, optimization, onDeviceOnly };
     };
     const requests = [
       request('training_model', run.graphs),
@@ -185,7 +196,7 @@ function describeModels(config: TrainConfig, boundary: number | null, logger: (l
 function describeRun(
   { adapter, plan, notLoaded }: AssembledRun,
   data: TrainingData,
-  { networkVerbose, networkKind, loraplusLrRatio, scaleWeightNorms }: TrainConfig,
+  { networkVerbose, networkKind, networkArgs, loraplusLrRatio, scaleWeightNorms }: TrainConfig,
   logger: (line: string) => void,
 ) {
   if (notLoaded.length > 0) {
@@ -197,19 +208,45 @@ function describeRun(
   if (networkVerbose) {
     for (const { name, rank, alpha } of adapter.modules) logger(`  ${name}: rank ${rank}, alpha ${alpha}`);
   }
+  for (const key of ['conv_dim', 'conv_alpha'].filter((name) => name in (networkArgs ?? {}))) {
+    logger(`${key} has no effect: the blocks of this model have no convolutions.`);
+  }
   if (networkKind === 'lora') return;
   if (loraplusLrRatio !== null) logger('loraplus_lr_ratio has no effect: this kind of adapter has no lora_up.');
   if (scaleWeightNorms !== null) logger('scale_weight_norms has no effect: it limits products of LoRA only.');
 }
 
-/** @param models whose sessions are open at the same time */
-/** How the session of these models spends memory. */
-export function memoryFor(models: readonly Pick<ResolvedWeights<unknown>, 'weights'>[]): MemoryPlan {
+/** The base weights where they lie: in the checkpoint, or in 8 bits in a file of their own. */
+async function storeWeights(
+  { eightBitBase, dit, ditHighNoise }: TrainConfig,
+  model: BaseModel<unknown>,
+  option: 'dit' | 'dit_high_noise',
+  merged: readonly FrozenAdapter[],
+  context: EightBitContext,
+): Promise<StoredBase> {
+  if (!eightBitBase) return model;
+  const path = option === 'dit' ? dit : (ditHighNoise ?? '');
+  const request = { path, checkpoint: model.checkpoint, weights: model.weights, architecture: wan, merged };
+  return withFile(option, path, () => openEightBitBase(eightBitBase, request, context));
+}
+
+/** The 8-bit product of ONNX Runtime is the faster one only where sessions may pack weights. */
+function loweringFor({ method }: EightBitBase, { prepackWeights }: MemoryPlan): LowerWeights {
+  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize' });
+}
+
+/**
+ * How the sessions of these models spend memory.
+ *
+ * @param models whose sessions are open at the same time
+ */
+export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[]): MemoryPlan {
   const stored = models.flatMap(({ weights }) => [...weights.values()]);
   return planMemory({
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
     totalMemoryBytes: totalmem(),
     narrowWeights: stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1),
+    integerBytes: stored.reduce((sum, w) => sum + (w.dtype === 'U8' ? w.byteLength : 0), 0),
   });
 }
 

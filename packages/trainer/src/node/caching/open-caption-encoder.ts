@@ -4,7 +4,7 @@ import { resolveWeights, umt5 } from '@musubi/models';
 import { Graph, createParams } from '@musubi/onnx-graph';
 import { openCheckpointFile } from '@musubi/safetensors/node';
 import { assertVocabularyFits, cleanText } from '@musubi/tokenizer';
-import { openTokenizer } from '@musubi/tokenizer/node';
+import { type Environment, openTokenizer } from '@musubi/tokenizer/node';
 
 import type { EncodedValues } from '../../caching/stored-values.ts';
 import type { Closing } from '../open-parts.ts';
@@ -33,13 +33,20 @@ export async function openCaptionEncoder(
   { t5, tokenizer: folder }: CacheTextConfig,
   closing: Closing,
   { runtime, logger = () => {} }: CachingHooks,
+  environment?: Environment,
 ): Promise<Openable<CaptionEncoder>> {
   const [model, weightFiles] = await withFile('t5', t5, async () => {
     const checkpoint = await openCheckpointFile(t5);
     closing.push(() => checkpoint.close());
     return [resolveWeights(checkpoint, umt5), filesOf(checkpoint)] as const;
   });
-  const tokenizer = await openTokenizer({ tokenizer: folder, besideFile: t5, repository, logger });
+  const tokenizer = await openTokenizer({
+    tokenizer: folder,
+    besideFile: t5,
+    repository,
+    logger,
+    ...(environment ? { environment } : {}),
+  });
   assertVocabularyFits(tokenizer, model.config.vocabulary);
   const open = once(async (): Promise<CaptionEncoder> => {
     const files = createWeightFiles();

@@ -15,6 +15,7 @@ import { type AssembledRun, assembleRun } from '../../assemble-run.ts';
 import { bindSymbols } from '../../estimate/bind-symbols.ts';
 import { type RunMemory, memoryOfGraph } from '../../estimate/memory-of-run.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
+import { TrainerError } from '../../errors.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import {
@@ -91,6 +92,7 @@ const secondsPerParameter = 12e-9;
  */
 export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}): Promise<RunEstimate> {
   const { logger = () => {} } = hooks;
+  refuseEightBit(config);
   const closing: Closing = [];
   try {
     const runtime = await openRuntime(hooks.runtime, closing);
@@ -164,6 +166,18 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
   } finally {
     for (const close of closing.toReversed()) await close();
   }
+}
+
+/** Its weights would have to be made first to be laid out. */
+function refuseEightBit({ eightBitBase }: TrainConfig): void {
+  if (!eightBitBase) return;
+  const option = eightBitBase.method === 'int8' ? 'int8_base' : 'fp8_base';
+  throw new TrainerError(
+    'OPTION_CONFLICT',
+    `${option}: runs with 8-bit base weights cannot be estimated in this release.`,
+    `Leave ${option} out to estimate the run without it.`,
+    { option },
+  );
 }
 
 interface ShapeWork {

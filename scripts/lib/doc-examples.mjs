@@ -1,17 +1,36 @@
-// The ts examples of READMEs and what they say that they print. The convention is described in CONTRIBUTING.md.
+// The ts examples of READMEs and docstrings, and what they say that they print. The convention is described in CONTRIBUTING.md.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { root } from './workspace.mjs';
 
-/** Every block fenced as ts: `{ readme, line, code }`. */
-export function readExamples(readme) {
-  const text = readFileSync(join(root, readme), 'utf8').replaceAll('\r\n', '\n');
-  return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map((match) => ({
-    readme,
-    line: text.slice(0, match.index).split('\n').length,
-    code: match[1],
-  }));
+/** Every block of a README that is fenced as ts: `{ file, line, code }`. */
+export function readExamples(file) {
+  return blocksOf(file, readText(file), /^```ts\n(.*?)^```/gms);
+}
+
+/** Every block of a source file's docstrings that is fenced as ts. */
+export function readDocstringExamples(file) {
+  const blocks = blocksOf(file, readText(file), /^ *\* ```ts\n((?: *\*.*\n)*?) *\* ```/gm);
+  return blocks.map((block) => ({ ...block, code: block.code.replaceAll(/^ *\* ?/gm, '') }));
+}
+
+/** Lines of `@example` tags without a block below them. */
+export function emptyExampleTags(file) {
+  const text = readText(file);
+  return [...text.matchAll(/^ *\* @example(?!.*\n *\* ```ts$)/gm)].map((match) => lineOf(text, match));
+}
+
+function readText(file) {
+  return readFileSync(join(root, file), 'utf8').replaceAll('\r\n', '\n');
+}
+
+function blocksOf(file, text, pattern) {
+  return [...text.matchAll(pattern)].map((match) => ({ file, line: lineOf(text, match), code: match[1] }));
+}
+
+function lineOf(text, match) {
+  return text.slice(0, match.index).split('\n').length;
 }
 
 /** What is wrong with an example that printed `stdout`; undefined when it printed what it says. */

@@ -4,15 +4,15 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runNpm } from './package-managers.mjs';
-import { readJson, root } from './workspace.mjs';
+import { runNpm } from '../package-managers.mjs';
+import { readJson, root } from '../workspace.mjs';
 
 /** Later ones need Node 22. */
 const version = '6.0.5';
 const program = join(root, 'node_modules', '.cache', `verdaccio-${version}`);
 
 /**
- * Starts a registry that has our packages itself and passes everything else on to the registry that npm is set up for.
+ * Starts a registry that has our packages and no others.
  *
  * @param {string} folder for its storage
  * @returns {Promise<{ url: string, userConfig: string, stop: () => Promise<void> }>} `userConfig` is the .npmrc of one who may publish
@@ -25,21 +25,23 @@ export async function startRegistry(folder) {
   const config = join(folder, 'config.json');
   writeFileSync(config, JSON.stringify(settings(folder), null, 2));
   const userConfig = join(folder, 'npmrc');
-  writeFileSync(
-    userConfig,
-    `registry=${url}\n//127.0.0.1:${port}/:_authToken=rehearsal\nonnxruntime-node-install=skip\n`,
-  );
+  writeFileSync(userConfig, `registry=${url}\n//127.0.0.1:${port}/:_authToken=rehearsal\nupdate-notifier=false\n`);
 
   const script = join(program, 'node_modules', 'verdaccio', 'bin', 'verdaccio');
   const child = spawn(process.execPath, [script, '--config', config, '--listen', `127.0.0.1:${port}`], {
     stdio: 'ignore',
+    windowsHide: true,
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));
+  const kill = () => child.kill();
+  // also where a run ends without a word
+  process.once('exit', kill);
   const stop = async () => {
+    process.off('exit', kill);
     child.kill();
     await ended;
   };
-  for (let attempt = 0; attempt < 120; attempt++) {
+  for (let attempt = 0; attempt < 240; attempt++) {
     if (child.exitCode !== null) throw new Error(`the registry ended with ${child.exitCode}`);
     const answer = await fetch(`${url}-/ping`).catch(() => null);
     if (answer?.ok) return { url, userConfig, stop };
@@ -63,15 +65,11 @@ function installVerdaccio() {
 
 function settings(folder) {
   const everybody = '$all';
-  const { stdout } = runNpm(['config', 'get', 'registry'], { capture: true });
   return {
     storage: join(folder, 'storage'),
     auth: { htpasswd: { file: join(folder, 'htpasswd'), max_users: -1 } },
-    uplinks: { usual: { url: stdout.trim(), timeout: '60s', maxage: '60m', cache: false } },
-    packages: {
-      '@musubi/*': { access: everybody, publish: everybody, unpublish: everybody },
-      '**': { access: everybody, proxy: 'usual' },
-    },
+    uplinks: {},
+    packages: { '@musubi/*': { access: everybody, publish: everybody, unpublish: everybody } },
     max_body_size: '100mb',
     log: { type: 'stdout', format: 'pretty', level: 'fatal' },
   };

@@ -1,5 +1,5 @@
-import type { DatasetConfig } from '../dataset-types.ts';
-import { DatasetError } from '../errors.ts';
+import type { DatasetConfig } from './dataset-types.ts';
+import { DatasetError } from './errors.ts';
 
 /**
  * A dataset's cache folder as the configuration gives it.

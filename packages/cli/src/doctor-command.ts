@@ -1,0 +1,94 @@
+import type { CliContext } from './context.ts';
+import { type DoctorReport, type MachineFacts, examineMachine, inGigabytes } from './doctor/examine.ts';
+import { type Machine, thisMachine } from './doctor/machine.ts';
+import { remedies } from './doctor/remedies.ts';
+import { CliError } from './errors.ts';
+import type { ExitCode } from './report-error.ts';
+import { countFindings, printFindings } from './report-findings.ts';
+
+/**
+ * `musubi doctor`: what training needs of this machine, and what to do about what it lacks.
+ *
+ * @returns 0 when training on the CPU works, else 1
+ */
+export async function doctorCommand(
+  argv: readonly string[],
+  context: CliContext,
+  machine: Machine = thisMachine(),
+): Promise<ExitCode> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    context.stdout.write(help);
+    return 0;
+  }
+  refuseUnknown(argv);
+  const report = await examineMachine(machine);
+  if (argv.includes('--json')) context.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  else printReport(report, context);
+  return report.ok ? 0 : 1;
+}
+
+function refuseUnknown(argv: readonly string[]): void {
+  const [unknown] = argv.filter((token) => token !== '--json');
+  if (unknown === undefined) return;
+  if (unknown === '--fix' || unknown.startsWith('--fix=')) {
+    throw new CliError('USAGE', '--fix is not in this release.', 'Do what musubi doctor says.');
+  }
+  throw new CliError('USAGE', `doctor has no ${unknown}.`, 'musubi doctor --help lists what it has.');
+}
+
+function printReport({ ok, facts, findings }: DoctorReport, context: CliContext): void {
+  for (const [what, text] of rows(facts)) context.stdout.write(`${what.padEnd(14)} ${text}\n`);
+  context.stdout.write('\n');
+  printFindings(findings, context);
+  const count = findings.length === 0 ? '' : ` ${countFindings(findings)}.`;
+  context.stdout.write(`${ok ? 'Training on the CPU works.' : 'Training does not work here yet.'}${count}\n`);
+}
+
+function rows(facts: MachineFacts): (readonly [string, string])[] {
+  const { node, system, processor, memory, folder, runtime, providers, gpus, cuda, vulkan } = facts;
+  const libc = system.glibc === null ? '' : `, glibc ${system.glibc}`;
+  const allowed = processor.allowed < processor.count ? `, ${processor.allowed} of them for this process` : '';
+  const limit = memory.limitBytes === null ? '' : `, limited to ${inGigabytes(memory.limitBytes)}`;
+  return [
+    ['Node.js', node],
+    ['System', `${system.platform} ${system.arch} ${system.release}${libc}`],
+    ['Processor', `${processor.name || 'unknown'}, ${processor.count} cores${allowed}`],
+    ['Memory', `${inGigabytes(memory.bytes)}, ${inGigabytes(memory.freeBytes)} free${limit}`],
+    ['Working folder', `${folder.path}${folder.freeBytes === null ? '' : `, ${inGigabytes(folder.freeBytes)} free`}`],
+    ['ONNX Runtime', runtime === null ? 'not installed' : `${runtime.version ?? 'unknown version'} in ${runtime.path}`],
+    ...providers.map(
+      ({ provider, state, reason }) =>
+        [`  ${provider}`, state === 'works' ? 'works' : `cannot be used: ${reason}`] as const,
+    ),
+    [
+      'GPU',
+      gpus.length === 0
+        ? 'none found'
+        : gpus
+            .map(({ name, memoryMiB }) => (memoryMiB === null ? name : `${name}, ${inGigabytes(memoryMiB * 2 ** 20)}`))
+            .join('; '),
+    ],
+    ...(cuda?.driver
+      ? [['Driver', `${cuda.driver}${cuda.driverCuda ? `, up to CUDA ${cuda.driverCuda}` : ''}`] as const]
+      : []),
+    ...(cuda?.driver
+      ? Object.entries(cuda.libraries).map(([library, path]) => [`  ${library}`, path ?? 'not found'] as const)
+      : []),
+    ...(system.platform === 'linux' ? [['Vulkan', vulkan ?? 'no libvulkan.so.1'] as const] : []),
+  ];
+}
+
+const help = `Usage: musubi doctor [--json]
+
+Looks at Node.js, the processor, memory and disk that this process may use, ONNX Runtime and its execution providers (each
+runs a small model in a process of its own), NVIDIA's graphics processors with driver, CUDA and cuDNN, and Vulkan, and says
+what to do about what is missing.
+
+Options
+  --json                          Print {"ok", "facts", "findings"}; each finding has "severity" (error or warning), "code",
+                                  "where" ("option", "file", "line"), "message", "remedy" and "fix".
+
+The exit code is 0 when training on the CPU works, else 1. Codes of findings:
+${Object.keys(remedies)
+  .map((code) => `  ${code}\n`)
+  .join('')}`;

@@ -1,0 +1,72 @@
+import { works, type OptionSpec } from '../option-spec.ts';
+
+/** Base weights in 8 bits. The first two are the original's, the others ours: the original has fixed settings. */
+export const eightBitOptions: readonly OptionSpec[] = [
+  {
+    name: 'fp8_base',
+    type: 'bool',
+    default: false,
+    group: 'model',
+    help: 'Keep the base model in 8-bit floating point; alone it rounds every weight, with fp8_scaled weights have scales.',
+    support: works,
+  },
+  {
+    name: 'fp8_scaled',
+    type: 'bool',
+    default: false,
+    scripts: [
+      'wan_train_network',
+      'hv_1_5_train_network',
+      'fpack_train_network',
+      'flux_kontext_train_network',
+      'qwen_image_train_network',
+      'qwen_image_train',
+    ],
+    group: 'model',
+    help: 'Quantize base weights to 8-bit floats with a scale for each block; goes with fp8_base.',
+    support: works,
+  },
+  {
+    name: 'int8_base',
+    type: 'bool',
+    default: false,
+    group: 'model',
+    help: 'Keep the base model in 8-bit integers, which are as small as 8-bit floats and four times as exact.',
+    support: works,
+  },
+  {
+    name: 'fp8_format',
+    type: 'string',
+    default: 'e4m3',
+    choices: ['e4m3', 'e5m2'],
+    group: 'model',
+    help: '8-bit float of fp8_base: e4m3 is finer, e5m2 has the wider range.',
+    support: works,
+  },
+  {
+    name: 'fp8_quant_mode',
+    type: 'string',
+    default: 'block',
+    choices: ['tensor', 'channel', 'block'],
+    group: 'model',
+    help: 'What shares a scale with fp8_scaled: the whole weight, a row, or a block of a row.',
+    support: works,
+  },
+  {
+    name: 'fp8_block_size',
+    type: 'int',
+    default: 64,
+    range: { min: 1 },
+    group: 'model',
+    help: 'Numbers of a row that share a scale with fp8_scaled in blocks.',
+    support: works,
+  },
+  {
+    name: 'fp8_cache_dir',
+    type: 'string',
+    default: null,
+    group: 'model',
+    help: 'Folder for the file with the 8-bit weights, which the next run takes up again; by default that of the checkpoint.',
+    support: works,
+  },
+];

@@ -1,0 +1,2 @@
+export type { TrainEvent, TrainOutcome, TrainStep } from './node/run-hooks.ts';
+export { type WebRunOptions, runTraining } from './web/run-training.ts';

@@ -1,0 +1,181 @@
+import type { TrainConfig } from '@musubi/config';
+import type { Runtime, Session } from '@musubi/runtime';
+
+import { blobFiles, loadTrainingData } from '@musubi/dataset';
+import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora';
+import { resolveWeights, wan } from '@musubi/models';
+import { encodeModel } from '@musubi/onnx-graph';
+import { PythonRandom } from '@musubi/random';
+import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
+
+import type { RunHooks, TrainOutcome } from '../node/run-hooks.ts';
+import type { AdapterFolder } from '../saving.ts';
+
+import { type AssembledRun, assembleRun } from '../assemble-run.ts';
+import { TrainerError } from '../errors.ts';
+import { type RunFacts, adapterMetadata, checkMetadata } from '../run-metadata.ts';
+import { createSaving } from '../saving.ts';
+import { train } from '../train.ts';
+
+export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
+  /**
+   * The files that the configuration names, by the paths that it names them with: base model, dataset configuration, and
+   * in the cache folders of that the caches.
+   */
+  readonly files: ReadonlyMap<string, Blob>;
+  /** It stays open. */
+  readonly runtime: Runtime;
+  /** Gets each adapter that is due, as the bytes of a safetensors file with its name. */
+  readonly onSave: (file: string, bytes: Uint8Array) => void | Promise<void>;
+}
+
+/**
+ * A whole training run on files that a page was given. Base weights are read where they lie, weight by weight; what a
+ * second base model, frozen adapters and `.pth` files need is not here.
+ *
+ * @throws typed errors of the packages concerned, each with a remedy. When a run fails after its first step, its adapter
+ *   is given to `onSave` first, as `runTraining` of `@musubi/trainer/node` saves it
+ */
+export async function runTraining(config: TrainConfig, options: WebRunOptions): Promise<TrainOutcome> {
+  const { files, runtime, logger = () => {} } = options;
+  const startedAt = Date.now() / 1000;
+  assertSupported(config);
+  const [sessionId = 0, ownSeed = 0] = crypto.getRandomValues(new Uint32Array(2));
+  const seed = config.seed ?? ownSeed;
+  const pythonRandom = new PythonRandom(seed);
+  checkMetadata(config, wan, startedAt);
+  const data = await loadTrainingData(
+    {
+      datasetConfigPath: config.datasetConfig,
+      architecture: wan,
+      datasetSeed: pythonRandom.randint(0, 2 ** 31),
+      numTimestepBuckets: config.numTimestepBuckets ?? undefined,
+      logger,
+    },
+    blobFiles(files),
+  );
+  const dit = find(files, 'dit', config.dit);
+  const checkpoint = await openSafetensors(blobSource(dit, config.dit));
+  const { task, modelConfig } = config;
+  const model = resolveWeights(checkpoint, wan, { task, ...(modelConfig ? { modelConfig } : {}) });
+  const run = assembleRun({
+    config,
+    seed,
+    architecture: wan,
+    model,
+    weights: model.source((file) => file),
+    data,
+    pythonRandom,
+    networkWeights: await readNetworkWeights(config, files),
+    frozen: [],
+  });
+  if (run.notLoaded.length > 0) {
+    logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
+  }
+  if (options.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
+  const session = await runtime.createSession({
+    label: 'training_model',
+    model: encodeModel(run.graphs.training),
+    externalData: { [config.dit]: dit },
+  });
+  const facts: RunFacts = {
+    architecture: wan,
+    data,
+    plan: run.plan,
+    seed,
+    optimizer: run.optimizer.className,
+    ownLearningRates: run.optimizer.ownLearningRates() !== null,
+    sessionId,
+    startedAt,
+    ditName: nameOf(config.dit),
+    vaeName: config.vae === null ? null : nameOf(config.vae),
+  };
+  try {
+    return await trainAndSave(config, run, facts, session, options);
+  } finally {
+    await session.release();
+  }
+}
+
+async function trainAndSave(
+  config: TrainConfig,
+  run: AssembledRun,
+  facts: RunFacts,
+  session: Session,
+  options: WebRunOptions,
+): Promise<TrainOutcome> {
+  const { logger = () => {}, onEvent = () => {}, onStep, signal } = options;
+  const totals = { totalSteps: run.plan.maxTrainSteps, totalEpochs: run.plan.numEpochs };
+  let path: string | null = null;
+  const folder: AdapterFolder = {
+    async write(file, at) {
+      await options.onSave(file, await adapterBytes(config, run, facts, at));
+      path = file;
+      onEvent({ type: 'saved', path: file, step: at.step });
+    },
+    // what was given away is not ours
+    remove: async () => {},
+  };
+  const saving = createSaving(config, run.plan, folder);
+  onEvent({ type: 'start', ...totals });
+  const { status, ...at } = await train(
+    run.start((feeds) => session.run(feeds), {
+      signal,
+      onStep: saving.afterStep,
+      onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: run.plan.numEpochs }),
+      onEpochEnd: async (position, averageLoss) => {
+        onEvent({ type: 'epoch-end', epoch: position.epoch, averageLoss });
+        await saving.afterEpoch(position);
+      },
+      onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: run.groupNames }),
+      onFailure: async (position) => {
+        await saving.now(position);
+        logger(`The run failed. Its adapter after step ${position.step} is ${path}.`);
+      },
+    }),
+  );
+  if (status === 'completed') await saving.atEnd(at);
+  else if (at.step > 0) await saving.now(at);
+  return { status: status === 'completed' ? 'finished' : status, path, steps: at.step };
+}
+
+async function adapterBytes(
+  config: TrainConfig,
+  { adapter, optimizer }: AssembledRun,
+  facts: RunFacts,
+  at: { readonly step: number; readonly epoch: number },
+): Promise<Uint8Array> {
+  const metadata = adapterMetadata(config, facts, { ...at, savedAt: Date.now() / 1000 });
+  optimizer.eval();
+  try {
+    const file = await loraFile(adapter, { dtype: savePrecision(config.savePrecision), metadata });
+    return await encodeSafetensors(file.tensors, { metadata: file.metadata });
+  } finally {
+    optimizer.train();
+  }
+}
+
+async function readNetworkWeights(
+  { networkWeights }: TrainConfig,
+  files: ReadonlyMap<string, Blob>,
+): Promise<Adapter | null> {
+  if (networkWeights === null) return null;
+  const blob = find(files, 'network_weights', networkWeights);
+  return readAdapter(await openSafetensors(blobSource(blob, networkWeights)));
+}
+
+function find(files: ReadonlyMap<string, Blob>, option: string, path: string): Blob {
+  const blob = files.get(path);
+  if (blob) return blob;
+  const found = `${option} = "${path}" is not among the ${files.size} files given.`;
+  throw new TrainerError('FILE_UNUSABLE', found, 'Add the file, or correct its name.', { option, file: path });
+}
+
+function assertSupported({ ditHighNoise, baseWeights }: TrainConfig): void {
+  const option = ditHighNoise !== null ? 'dit_high_noise' : baseWeights.length > 0 ? 'base_weights' : null;
+  if (option === null) return;
+  const found = `${option} does not work in browsers.`;
+  throw new TrainerError('OPTION_CONFLICT', found, 'Leave it out, or train with @musubi/cli.', { option });
+}
+
+const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);

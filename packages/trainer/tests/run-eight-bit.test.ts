@@ -1,0 +1,99 @@
+import type { Runtime } from '@musubi/runtime';
+
+import { readdir, rename, stat, utimes, writeFile } from 'node:fs/promises';
+
+import { createNodeRuntime } from '@musubi/runtime/node';
+import { openSafetensorsFile } from '@musubi/safetensors/node';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { type RunFolder, openRunFolder, rewriteTensors, short, wanRuns } from './run-folder.ts';
+
+describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
+  let folder: RunFolder;
+  let runtime: Runtime;
+  let plain: readonly number[];
+
+  beforeAll(async () => {
+    folder = await openRunFolder(name);
+    runtime = await createNodeRuntime();
+    plain = (await folder.run(short(2), { runtime })).losses;
+  });
+  afterAll(async () => {
+    await runtime.close();
+    await folder.close();
+  });
+
+  const run = (options: string, steps = 2) => folder.run(`${short(steps)} ${options}`, { runtime });
+  const made = async (where: string) => (await readdir(where)).filter((file) => /\.(?:fp8|int8)[-.]/.test(file));
+
+  test.each([
+    ['--fp8_base --fp8_scaled', 0.05],
+    ['--fp8_base --fp8_scaled --fp8_format e5m2 --fp8_quant_mode channel', 0.1],
+    ['--fp8_base --fp8_scaled --fp8_block_size 32 --gradient_checkpointing', 0.05],
+    ['--fp8_base', 0.2],
+    ['--int8_base', 0.01],
+    ['--int8_base --gradient_checkpointing', 0.01],
+  ])('%s trains with a loss near that of the checkpoint', async (options, rtol) => {
+    const { losses } = await run(`${options} --fp8_cache_dir near`);
+    expect(losses).toBeAllClose(plain, { rtol });
+    expect(losses).not.toEqual(plain);
+  });
+
+  test('the file is made once, beside the checkpoint, and says what it is', async () => {
+    const first = await run('--fp8_base --fp8_scaled');
+    const [file, ...others] = await made('.');
+    expect(others).toEqual([]);
+    expect(file).toMatch(/^dit\.fp8-e4m3-block64-[0-9a-f]{12}\.safetensors$/);
+    expect(first.lines.join('\n')).toMatch(/8-bit base weights are written to .*\n\d+ weights in 8 bits/);
+    const { ino } = await stat(file!);
+
+    const second = await run('--fp8_base --fp8_scaled');
+    expect(second.losses).toEqual(first.losses);
+    expect((await stat(file!)).ino).toBe(ino);
+    expect(second.lines.some((line) => line.includes('are written to'))).toBe(false);
+
+    const store = await openSafetensorsFile(second.outcome.path!);
+    expect(store.metadata).toMatchObject({ ss_fp8_base: 'True' });
+    await store.close();
+  });
+
+  test('another checkpoint under the same name gets another file, and a damaged file is made anew', async () => {
+    await run('--fp8_base --fp8_scaled', 1);
+    const before = await made('.');
+    await rewriteTensors('dit.safetensors', 'new.safetensors', (tensor) => {
+      return { ...tensor, data: tensor.data.map((x) => 0.5 * x) };
+    });
+    await rename('dit.safetensors', 'kept.safetensors');
+    await rename('new.safetensors', 'dit.safetensors');
+    // as old as the first one was
+    const { atime, mtime } = await stat('kept.safetensors');
+    await utimes('dit.safetensors', atime, mtime);
+    const { losses } = await run('--fp8_base --fp8_scaled', 1);
+    expect(losses).not.toBeAllClose(plain.slice(0, 1), { rtol: 0.05 });
+    expect(await made('.')).toHaveLength(before.length + 1);
+    await rename('kept.safetensors', 'dit.safetensors');
+
+    await writeFile(before[0]!, 'cut off');
+    const { lines } = await run('--fp8_base --fp8_scaled', 1);
+    expect(lines.some((line) => line.includes('are written to'))).toBe(true);
+  });
+
+  test('base_weights are merged before', async () => {
+    const { outcome } = await run('--learning_rate 0.05', 2);
+    const adapter = `${outcome.path!} --base_weights_multiplier 40`;
+    const frozen = await run(`--base_weights ${adapter}`, 1);
+    const merged = await run(`--base_weights ${adapter} --int8_base --fp8_cache_dir merged`, 1);
+    expect(frozen.losses).not.toBeAllClose(plain.slice(0, 1), { rtol: 0.02 });
+    expect(merged.losses).toBeAllClose(frozen.losses, { rtol: 0.01 });
+    await run(`--base_weights ${outcome.path} --int8_base --fp8_cache_dir merged`, 1);
+    expect(await made('merged')).toHaveLength(2);
+  });
+
+  test('a checkpoint that has 8 bits already is refused', async () => {
+    const [file] = await made('.');
+    await expect(run(`--dit ${file} --fp8_base --fp8_scaled`)).rejects.toMatchObject({
+      code: 'FILE_UNUSABLE',
+      message: expect.stringContaining('FP8 checkpoint'),
+    });
+  });
+});

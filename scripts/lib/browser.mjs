@@ -1,0 +1,88 @@
+// A Chromium without a window: the one of @sparticuz/chromium on Linux, else an installed Chrome or Edge.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { root } from './workspace.mjs';
+
+/** Software WebGPU: the same on every machine, and there where no graphics card is. */
+const webGpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
+
+/**
+ * Starts a browser that reaches nothing but this machine.
+ *
+ * @returns the browser of puppeteer-core, or null and the reason why there is none to start
+ */
+export async function launchBrowser() {
+  const found = await findBrowser();
+  if (!found.path) return { browser: null, reason: found.reason };
+  const { default: puppeteer } = await import('puppeteer-core');
+  const browser = await puppeteer.launch({
+    executablePath: found.path,
+    headless: found.isShell ? 'shell' : true,
+    env: { ...process.env, ...found.env },
+    // containers forbid what the sandbox needs; the pages are our own
+    args: ['--no-sandbox', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', ...webGpu],
+    protocolTimeout: 600_000,
+  });
+  return { browser, reason: null };
+}
+
+async function findBrowser() {
+  const chosen = process.env.CHROME_PATH;
+  if (chosen) {
+    if (existsSync(chosen)) return { path: chosen };
+    throw new Error(`CHROME_PATH is ${chosen}, and there is no such file. Correct it, or leave it out.`);
+  }
+  // the package has programs for these two only
+  if (process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch)) return unpackChromium();
+  const path = installed().find((candidate) => existsSync(candidate));
+  return path ? { path } : { reason: 'no Chrome or Edge is installed; install one or name it in CHROME_PATH' };
+}
+
+function installed() {
+  if (process.platform === 'darwin') {
+    const inside = ['Google Chrome', 'Microsoft Edge', 'Chromium'];
+    return inside.map((name) => `/Applications/${name}.app/Contents/MacOS/${name}`);
+  }
+  const folders = [process.env.PROGRAMFILES, process.env['PROGRAMFILES(X86)'], process.env.LOCALAPPDATA];
+  const programs = [
+    ['Google', 'Chrome', 'Application', 'chrome.exe'],
+    ['Microsoft', 'Edge', 'Application', 'msedge.exe'],
+  ];
+  return folders.flatMap((folder) => (folder ? programs.map((parts) => join(folder, ...parts)) : []));
+}
+
+/**
+ * Unpacks Chromium below node_modules/.cache, once for a version. The package itself would do so in the folder for
+ * temporary files and take a file that another process has half written for a whole one.
+ */
+async function unpackChromium() {
+  const entry = fileURLToPath(import.meta.resolve('@sparticuz/chromium'));
+  const bin = join(dirname(dirname(entry)), 'bin');
+  if (!existsSync(bin)) throw new Error(`@sparticuz/chromium has no folder ${bin}. Install it again.`);
+  const { version } = JSON.parse(readFileSync(join(dirname(bin), 'package.json'), 'utf8'));
+  const folder = join(root, 'node_modules', '.cache', 'musubi', `chromium-${version}-${process.arch}`);
+  if (!existsSync(folder)) await unpackInto(folder, bin);
+  return { path: join(folder, 'chromium'), isShell: true, env: { FONTCONFIG_PATH: join(folder, 'fonts') } };
+}
+
+async function unpackInto(folder, bin) {
+  const { inflate } = await import('@sparticuz/chromium');
+  mkdirSync(dirname(folder), { recursive: true });
+  const made = mkdtempSync(`${folder}-`);
+  const { TMPDIR } = process.env;
+  try {
+    // it unpacks into os.tmpdir(), which reads this variable each time
+    process.env.TMPDIR = made;
+    const unpacked = ['chromium.br', 'fonts.tar.br', 'swiftshader.tar.br'].map((file) => inflate(join(bin, file)));
+    await Promise.all(unpacked);
+    renameSync(made, folder);
+  } catch (error) {
+    rmSync(made, { recursive: true, force: true });
+    // another process was faster
+    if (!existsSync(folder)) throw error;
+  } finally {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+  }
+}

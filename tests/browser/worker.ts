@@ -1,0 +1,11 @@
+// The worker in which tests run that need no page.
+import { type TestFile, runTests } from './run-tests.ts';
+
+import '../all-close.ts';
+
+globalThis.onmessage = ({ data }: MessageEvent<readonly TestFile[]>) => {
+  runTests(data).then(
+    (report) => postMessage({ report }),
+    (error: unknown) => postMessage({ error: String(error instanceof Error ? error.stack : error) }),
+  );
+};
