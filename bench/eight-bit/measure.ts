@@ -182,12 +182,15 @@ function lower(base: Base, graph: Graph, source: ParameterSource, isPacked = fal
   return lowerEightBit(base as Method, { forward: isPacked ? 'product' : 'dequantize' })(graph, source);
 }
 
+function bytesOf(chosen: readonly TensorInfo[]): number {
+  return chosen.reduce((sum, w) => sum + w.byteLength, 0);
+}
+
 function planFor(weights: ReadonlyMap<string, TensorInfo>) {
   const stored = [...weights.values()];
-  const sum = (chosen: readonly TensorInfo[]) => chosen.reduce((bytes, w) => bytes + w.byteLength, 0);
   return planMemory({
-    weightBytes: sum(stored),
-    integerBytes: sum(stored.filter(({ dtype }) => dtype === 'U8')),
+    weightBytes: bytesOf(stored),
+    integerBytes: bytesOf(stored.filter(({ dtype }) => dtype === 'U8')),
     narrowWeights: stored.some(({ dtype, shape }) => dtype !== 'F32' && shape.length > 1),
     totalMemoryBytes: totalmem(),
     threads,
@@ -210,8 +213,8 @@ async function open(graph: Graph, weights: ReadonlyMap<string, TensorInfo>, base
 async function repeat(rounds: number, run: () => Promise<unknown>): Promise<number[]> {
   const times: number[] = [];
   for (let round = 0; round <= rounds; round++) {
-    const seconds = await time(run);
-    if (round > 0) times.push(seconds); // the first round warms up
+    const taken = await time(run);
+    if (round > 0) times.push(taken); // the first round warms up
   }
   return times;
 }

@@ -88,8 +88,10 @@ complete -o filenames -F _musubi musubi
 `;
 }
 
+/** As fish reads it. */
+const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+
 function fish(): string {
-  const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
   return [
     `complete -c musubi -n __fish_use_subcommand -f -a ${quoted(words.join(' '))}`,
     `complete -c musubi -n '__fish_seen_subcommand_from completion' -f -a ${quoted(shells.join(' '))}`,

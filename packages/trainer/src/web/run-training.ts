@@ -6,6 +6,7 @@ import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora
 import { resolveWeights, wan } from '@musubi/models';
 import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
+import { runsOn } from '@musubi/runtime';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
 
 import type { RunHooks, TrainOutcome } from '../node/run-hooks.ts';
@@ -56,8 +57,8 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   );
   const dit = find(files, 'dit', config.dit);
   const checkpoint = await openSafetensors(blobSource(dit, config.dit));
-  const { task, modelConfig } = config;
-  const model = resolveWeights(checkpoint, wan, { task, ...(modelConfig ? { modelConfig } : {}) });
+  const stated = config.modelConfig ?? (await readModelJson(config.dit, files));
+  const model = resolveWeights(checkpoint, wan, { task: config.task, ...(stated ? { modelConfig: stated } : {}) });
   const run = assembleRun({
     config,
     seed,
@@ -68,6 +69,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     pythonRandom,
     networkWeights: await readNetworkWeights(config, files),
     frozen: [],
+    fuseProducts: runsOn(runtime.info.device ?? 'wasm', 'FusedMatMul'),
   });
   if (run.notLoaded.length > 0) {
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
@@ -153,6 +155,23 @@ async function adapterBytes(
   } finally {
     optimizer.train();
   }
+}
+
+/** `model.json` beside the checkpoint says what shapes cannot tell; null where there is none. */
+async function readModelJson(dit: string, files: ReadonlyMap<string, Blob>): Promise<Record<string, unknown> | null> {
+  const path = dit.slice(0, dit.lastIndexOf('/') + 1) + 'model.json';
+  const text = await files.get(path)?.text();
+  if (text === undefined) return null;
+  try {
+    const content: unknown = JSON.parse(text);
+    if (typeof content === 'object' && content !== null && !Array.isArray(content)) {
+      return content as Record<string, unknown>;
+    }
+  } catch {
+    // said below
+  }
+  const remedy = 'Correct it, or leave it out.';
+  throw new TrainerError('FILE_UNUSABLE', `${path} is no JSON object.`, remedy, { option: 'dit', file: path });
 }
 
 async function readNetworkWeights(
