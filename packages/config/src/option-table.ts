@@ -1,4 +1,5 @@
 import type { OptionSpec } from './option-spec.ts';
+import { analysisOptions } from './options/analysis.ts';
 import { cachingOptions } from './options/caching.ts';
 import { eightBitOptions } from './options/eight-bit.ts';
 import { generationOptions } from './options/generation.ts';
@@ -26,4 +27,5 @@ export const optionTable: readonly OptionSpec[] = [
   ...generationOptions,
   ...loraToolOptions,
   ...quantizingOptions,
+  ...analysisOptions,
 ];
