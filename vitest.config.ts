@@ -7,8 +7,13 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'packages/*/tests/**/*.test.ts', 'tests/**/*.test.ts', 'examples/*/src/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/*.slow.test.ts'],
+    include: [
+      'packages/*/src/**/*.test.ts',
+      'packages/*/tests/**/*.test.ts',
+      'tests/**/*.test.ts',
+      'examples/*/src/**/*.test.ts',
+    ],
+    exclude: ['**/node_modules/**', '**/*.slow.test.ts', '**/*.browser.test.ts'],
     setupFiles: ['./tests/all-close.ts'],
     pool: 'forks',
     maxWorkers: 2,

@@ -25,7 +25,8 @@ export const bench: Bench = {
         log(`${tokens} tokens …`);
         figures.push(...(await measureAt(tokens, checkpoint)));
       }
-      return figures;
+      log('memory of attention in pieces …');
+      return [...figures, ...(await measurePieces(checkpoint))];
     } finally {
       await rm(folder, { recursive: true });
     }
@@ -61,6 +62,22 @@ async function measureAt(tokens: number, checkpoint: string): Promise<Figure[]> 
   ];
   return figures.map((figure) => ({ ...figure, name: `${figure.name}_${tokens}` }));
 }
+
+/** With checkpointing and attention in pieces memory grows with the sequence, not its square. */
+async function measurePieces(checkpoint: string): Promise<Figure[]> {
+  const memoryAt = async (tokens: number): Promise<number> => {
+    const attention = { chunks: tokens / rowsOfPiece, rows: rowsOfPiece };
+    const request = { checkpoint, tokens, threads, rounds, attention, gradientCheckpointing: true };
+    return (await inOwnProcess<Memory>({ ...request, kind: 'memory' })).bytes;
+  };
+  const [short, long] = [await memoryAt(2048), await memoryAt(8192)];
+  return [
+    { name: 'pieces_memory_mib_2048', value: short / 2 ** 20, unit: 'MiB above the weights' },
+    { name: 'pieces_memory_mib_8192', value: long / 2 ** 20, unit: 'MiB above the weights' },
+    { name: 'pieces_memory_growth', value: long / short, unit: 'x that at 2048', atMost: 4.5 },
+  ];
+}
+const rowsOfPiece = 512;
 
 async function inOwnProcess<Result>(request: Request): Promise<Result> {
   const script = fileURLToPath(new URL('step/measure.ts', import.meta.url));

@@ -22,7 +22,7 @@ export async function launchBrowser() {
     env: { ...process.env, ...found.env },
     // containers forbid what the sandbox needs; the pages are our own
     args: ['--no-sandbox', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', ...webGpu],
-    protocolTimeout: 600_000,
+    protocolTimeout: 1_800_000,
   });
   return { browser, reason: null };
 }

@@ -31,6 +31,7 @@ export async function bundleTests(files, { outdir, isDefaultGolden }) {
     entryPoints: [
       { in: stand('page.ts'), out: 'page' },
       { in: stand('worker.ts'), out: 'worker' },
+      { in: stand('runtime-worker.ts'), out: 'runtime-worker' },
       ...candidates.map((file) => ({ in: join(root, file), out: bundleName(file) })),
     ],
     outdir,
@@ -48,9 +49,10 @@ export async function bundleTests(files, { outdir, isDefaultGolden }) {
     plugins: [standIns],
   });
   for (const file of candidates) missing.set(file, nodeModuleBehind(file, metafile.inputs));
-  const name = (file) => `${bundleName(file)}.js`;
   return {
-    runnable: files.filter((file) => missing.get(file) === null).map((path) => ({ path, url: `/bundle/${name(path)}` })),
+    runnable: files
+      .filter((file) => missing.get(file) === null)
+      .map((path) => ({ path, url: `/bundle/${bundleName(path)}.js` })),
     left: files.flatMap((path) => (missing.get(path) === null ? [] : [{ path, needs: missing.get(path) }])),
   };
 }

@@ -19,8 +19,9 @@ window.runInWorker = (files) =>
       worker.terminate();
       action();
     };
-    worker.onmessage = ({ data }: MessageEvent<{ report?: Report; error?: string }>) =>
-      end(() => (data.report ? resolve(data.report) : reject(new Error(data.error))));
-    worker.onerror = (event) => end(() => reject(new Error(`the worker failed: ${event.message}`)));
-    worker.postMessage(files);
+    worker.addEventListener('message', ({ data }: MessageEvent<{ report?: Report; error?: string }>) =>
+      end(() => (data.report ? resolve(data.report) : reject(new Error(data.error)))),
+    );
+    worker.addEventListener('error', (event) => end(() => reject(new Error(`the worker failed: ${event.message}`))));
+    worker.postMessage(files, []);
   });

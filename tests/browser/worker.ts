@@ -3,9 +3,9 @@ import { type TestFile, runTests } from './run-tests.ts';
 
 import '../all-close.ts';
 
-globalThis.onmessage = ({ data }: MessageEvent<readonly TestFile[]>) => {
+addEventListener('message', ({ data }: MessageEvent<readonly TestFile[]>) => {
   runTests(data).then(
     (report) => postMessage({ report }),
     (error: unknown) => postMessage({ error: String(error instanceof Error ? error.stack : error) }),
   );
-};
+});

@@ -17,6 +17,11 @@ export interface TrainingOptions {
    * square: scores are computed a piece at a time, and again for the backward pass.
    */
   readonly attention?: AttentionPlan;
+  /**
+   * Let products read transposed operands in place, as `FusedMatMul` (com.microsoft), which the CPU and CUDA have and WebGPU
+   * has not. Default true.
+   */
+  readonly fuseProducts?: boolean;
 }
 
 /** Graphs of one training run, made only of operators that every stock ONNX Runtime build has. */
@@ -36,7 +41,7 @@ export interface TrainingGraphs {
  * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
  */
 export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
-  const { loss, trainable, gradientCheckpointing = false, attention = 'whole' } = options;
+  const { loss, trainable, gradientCheckpointing = false, attention = 'whole', fuseProducts: isFused = true } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
     throw new AutodiffError(
@@ -65,7 +70,10 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
   keepOutputs(graph, (name) => name === loss || name.startsWith('grad/'));
   const { graph: evaluation } = rewriteGraph(forward);
   keepOutputs(evaluation, (name) => name === loss);
-  return { training: lower(lowerAttention(graph, planOf)), evaluation: lower(lowerAttention(evaluation, planOf)) };
+  return {
+    training: lower(lowerAttention(graph, planOf), isFused),
+    evaluation: lower(lowerAttention(evaluation, planOf), isFused),
+  };
 }
 
 /** True where the number of keys is symbolic; scores against a fixed number of keys grow with the sequence as they are. */
@@ -74,7 +82,7 @@ const isOverSequence = ({ inputs }: Node): boolean => typeof inputs[1]?.shape[2]
 /** Name of the output that holds the gradient of a parameter. */
 export const gradientName = (parameter: string): string => `grad/${parameter}`;
 
-const lower = (graph: Graph): Graph => gateWeights(fuseProducts(graph));
+const lower = (graph: Graph, isFused: boolean): Graph => gateWeights(isFused ? fuseProducts(graph) : graph);
 
 function keepOutputs(graph: Graph, wanted: (name: string) => boolean): void {
   graph.outputs.splice(0, graph.outputs.length, ...graph.outputs.filter((o) => wanted(o.name)));

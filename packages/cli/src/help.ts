@@ -23,6 +23,9 @@ export function programHelp(version: string): string {
     '',
     'Commands',
     ...commands.map(({ name, help }) => row(name, help)),
+    row('validate [COMMAND] …', 'Check options, datasets and files, and list everything that is wrong.'),
+    row('completion SHELL', 'Print a script that completes commands and options: bash, zsh, fish, powershell.'),
+    row('run -- COMMAND LINE', 'Run a command line written for the original, as it is.'),
     row('wandb sync [PATH …]', 'Send runs to wandb that it does not have all of, from their files or folders.'),
     '',
     ...wrap(
@@ -32,15 +35,24 @@ export function programHelp(version: string): string {
         .join(', ')}.`,
       width,
     ),
-    'musubi COMMAND --help lists the options of a command. musubi --version shows the version.',
+    'musubi COMMAND --help lists the options of a command, with --all every one; musubi COMMAND',
+    '--print_config … shows their values. musubi --version shows the version.',
     '',
   ].join('\n');
 }
 
-/** Help of a command, made from the option table. */
-export function commandHelp(command: CommandSpec): string {
+/**
+ * Help of a command, made from the option table.
+ *
+ * @param isComplete all options; otherwise those that most runs need, where the table names any
+ */
+export function commandHelp(command: CommandSpec, isComplete: boolean): string {
   const options = optionsOf(command);
-  const working = options.filter(({ support }) => support.state === 'works');
+  const basic = options.filter(({ isBasic }) => isBasic);
+  const isShort = !isComplete && basic.length > 0;
+  const working = (isShort ? basic : options).filter(
+    ({ support }) => support.state === 'works' || command.support.state === 'refused',
+  );
   const groups = Object.entries(optionGroups).flatMap(([group, title]) =>
     groupHelp(title, group as OptionGroup, working),
   );
@@ -49,12 +61,24 @@ export function commandHelp(command: CommandSpec): string {
   return [
     ['Usage: musubi', command.name, ...positional, ...required(command, hasFile)].join(' '),
     '',
-    command.help,
+    ...wrap(
+      command.support.state === 'refused'
+        ? `${command.help} Not in this release: options are checked, nothing is done.`
+        : command.help,
+      width,
+    ),
     ...(hasFile ? ['Every option may stand in the TOML file or on the command line, which wins.'] : []),
     '',
     ...groups,
-    ...nameList('Accepted for compatibility, without effect on the result', options, 'accepted'),
-    ...nameList('Not in this release', options, 'refused'),
+    ...(isShort
+      ? [
+          `musubi ${command.name} --help --all lists all ${options.length} options; --print_config shows what they come to.`,
+          '',
+        ]
+      : [
+          ...nameList('Accepted for compatibility, without effect on the result', options, 'accepted'),
+          ...(command.support.state === 'works' ? nameList('Not in this release', options, 'refused') : []),
+        ]),
   ].join('\n');
 }
 
@@ -80,7 +104,8 @@ function usage({ name, type, nargs, choices, isPositional }: OptionSpec): string
   if (isPositional) return nargs === undefined ? name.toUpperCase() : `${name.toUpperCase()} …`;
   if (type === 'bool') return `--${name}`;
   const value = choices ? 'NAME' : { string: 'TEXT', path: 'FILE', int: 'N', float: 'NUMBER', int_or_float: 'N' }[type];
-  return `--${name} ${nargs === '*' ? `[${value} …]` : value}`;
+  if (typeof nargs === 'number') return `--${name} ${Array.from({ length: nargs }, () => value).join(' ')}`;
+  return `--${name} ${nargs === undefined ? value : `[${value} …]`}`;
 }
 
 function description({ help, choices, refusedChoices, default: initial }: OptionSpec): string {

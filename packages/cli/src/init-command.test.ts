@@ -142,13 +142,14 @@ test('writes both files with a comment at each value, and looks at the pictures'
   expect(readdirSync('.').toSorted()).toEqual(['config.toml', 'dataset.toml', 'images']);
 });
 
+const readText = async (path: string) => readFileSync(path, 'utf8');
+
 test.each([
   [['--resolution', '512', '--network_dim=1']],
   [['--task', 't2v-14B', '--output_dir', 'C:\\Users\\me\\"my" LoRAs', '--output_name', '日本']],
   [['--cache_directory', 'some where/else', '--caption_extension', '.caption', '--max_train_epochs', '3']],
 ])('what it writes is a configuration: %j', async (more) => {
   await init([...needed, ...more]);
-  const readText = async (path: string) => readFileSync(path, 'utf8');
   const { config, answers } = await resolveOptions({ command: 'train', argv: ['--config_file', 'config'], readText });
   const [dataset] = readDatasetConfig(parseDatasetConfig(readFileSync('dataset.toml', 'utf8'), 'dataset.toml'), 'wan');
   expect(answers).toEqual([]);

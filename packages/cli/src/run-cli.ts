@@ -33,11 +33,14 @@ async function dispatch(written: readonly string[], context: CliContext): Promis
     return word === undefined ? 2 : 0;
   }
   const command = findCommand(word);
-  if (command?.support.state === 'works' && rest.some(isHelp)) {
-    context.stdout.write(commandHelp(command));
+  if (command !== undefined && !command.isNameOnly && rest.some(isHelp)) {
+    context.stdout.write(commandHelp(command, rest.includes('--all')));
     return 0;
   }
   switch (word) {
+    case 'completion':
+      context.stdout.write((await import('./completion.ts')).completionScript(rest[0] ?? ''));
+      return 0;
     case 'wandb':
       return (await import('./wandb-command.ts')).wandbCommand(rest, context);
     case 'doctor':
@@ -47,8 +50,13 @@ async function dispatch(written: readonly string[], context: CliContext): Promis
     case 'validate':
       return (await import('./validate-command.ts')).validateCommand(rest, context);
   }
-  const resolved = await resolveCommand({ command: word, argv: rest, readText: context.readText });
+  const options = rest.filter((token) => token !== printConfig);
+  const resolved = await resolveCommand({ command: word, argv: options, readText: context.readText });
   const found = { ...resolved, answers: [...notes, ...resolved.answers] };
+  if (options.length < rest.length) {
+    context.stdout.write((await import('./print-config.ts')).printedConfig(found));
+    return 0;
+  }
   switch (found.task) {
     case 'train':
       if (found.config.showTimesteps !== null) {
@@ -59,7 +67,7 @@ async function dispatch(written: readonly string[], context: CliContext): Promis
         await (await import('./show-lr-schedule.ts')).showLrSchedule(found.config, context);
         return 0;
       }
-      return (await import('./train-command.ts')).train(found.config, found.answers, context);
+      return (await import('./train-command.ts')).train(found, context);
     case 'cache latents':
     case 'cache text':
       return (await import('./cache-command.ts')).makeCaches(found, context);
@@ -85,6 +93,9 @@ function pasted(written: readonly string[]): readonly string[] {
   const [only = ''] = words;
   return words.length === 1 && /\s/.test(only) ? splitCommandLine(only) : words;
 }
+
+/** A switch of every command. */
+const printConfig = '--print_config';
 
 function isHelp(token: string | undefined): boolean {
   return token === '--help' || token === '-h';

@@ -1,4 +1,4 @@
-import type { TrainConfig } from '@musubi/config';
+import type { ResolvedOptions } from '@musubi/config';
 import { createStepClock } from '@musubi/tracking';
 import { createTerminalProgress } from '@musubi/tracking/node';
 
@@ -7,9 +7,11 @@ import { listenForInterruption } from './interruption.ts';
 import type { ExitCode } from './report-error.ts';
 import { createRunTrackers } from './run-trackers.ts';
 import type { TrainEvent, TrainHooks, TrainOutcome } from './trainer.ts';
+import { writeConfig } from './write-config.ts';
 
 /** Runs a training with progress on standard error, its logs, and Ctrl-C as an orderly end. */
-export async function train(config: TrainConfig, answers: readonly string[], context: CliContext): Promise<ExitCode> {
+export async function train(options: ResolvedOptions, context: CliContext): Promise<ExitCode> {
+  const { config, answers } = options;
   const progress = createTerminalProgress({ stream: context.stderr, environment: context.environment });
   const trackers = createRunTrackers(config, context, progress.line);
   const interruption = listenForInterruption(context, progress.line);
@@ -39,6 +41,8 @@ export async function train(config: TrainConfig, answers: readonly string[], con
       onEvent(event) {
         if (event.type === 'start') {
           trackers.open();
+          const unwritten = writeConfig(options);
+          if (unwritten !== null) progress.line(unwritten);
           stepTiming = createStepClock(event.totalSteps, () => performance.now() / 1000);
         }
         const line = describe(event);

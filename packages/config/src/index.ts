@@ -5,6 +5,8 @@ export { commandFor, commandTable, findCommand, optionsOf } from './commands.ts'
 export type { CommandSpec } from './commands.ts';
 export { ConfigError } from './errors.ts';
 export type { ConfigErrorCode, ConfigProblem } from './errors.ts';
+export { graphOptimizationTable } from './graph-optimization.ts';
+export type { GraphOptimization } from './graph-optimization.ts';
 export { nearestName } from './internal/nearest.ts';
 export { parseKeyValue } from './key-value.ts';
 export type { KeyValueFault } from './key-value.ts';
@@ -24,6 +26,7 @@ export { readOptions } from './read-options.ts';
 export type { OptionsRead, ReadOption, ReadText } from './read-options.ts';
 export { examineCommand, resolveCommand, resolveOptions } from './resolve-options.ts';
 export type { ResolvedCommand, ResolvedOptions, ResolveRequest } from './resolve-options.ts';
+export { resolvedToml } from './resolved-toml.ts';
 export { optionRules } from './rules.ts';
 export type { OptionRule, RuleValues } from './rules.ts';
 export { locateKeys } from './toml-lines.ts';

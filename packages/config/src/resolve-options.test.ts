@@ -360,7 +360,7 @@ describe('mistakes', () => {
     ['optimizer_args = [\n  "a=(1", # open\n]'],
     ['network_args = "a=1"'],
     ['network_args = [1]'],
-    ['network_args = ["conv_dim=4"]'],
+    ['network_args = ["conv_dim=0"]'],
     ['network_args = ["loraplus_lr_ratio=-4"]'],
     ['network_args = ["rank_dropout=1"]'],
     ['network_args = ["factor=4"]'],

@@ -1,4 +1,5 @@
 import { ConfigError, type ConfigProblem } from './errors.ts';
+import { toGraphOptimization } from './graph-optimization.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
@@ -94,6 +95,7 @@ export async function toTrainConfig(
     maxTrainEpochs: numberOrNull('max_train_epochs'),
     gradientAccumulationSteps: number('gradient_accumulation_steps'),
     gradientCheckpointing: flag('gradient_checkpointing'),
+    graphOptimization: toGraphOptimization(values),
 
     outputDir: text('output_dir'),
     outputName: text('output_name'),
@@ -164,8 +166,9 @@ export async function toTrainConfig(
       } else if (key === 'factor' && kind === 'lokr') {
         found.lokrFactor = readNumber(key, written, isFactor, 'a whole number from 1, or -1') ?? -1;
       } else if (key === 'verbose') found.networkVerbose = written === 'True';
-      else if (laterNetworkArgs.includes(key))
-        problem('NOT_IN_THIS_RELEASE', 'network_args', `${key} is not in this release.`, `Remove ${key}.`);
+      // For convolutions, of which the blocks that get an adapter have none.
+      else if (key === 'conv_dim') readNumber(key, written, (dim) => Number.isInteger(dim) && dim > 0, 'a rank');
+      else if (key === 'conv_alpha') readNumber(key, written, (alpha) => alpha >= 0, 'a number from 0');
       else {
         const nearest = nearestName(key, names);
         problem(
@@ -337,8 +340,9 @@ const networkArgNames = [
   'module_dropout',
   'factor',
   'verbose',
+  'conv_dim',
+  'conv_alpha',
 ];
-const laterNetworkArgs = ['conv_dim', 'conv_alpha'];
 
 function plainRecord(pairs: [string, PythonValue][] | null): Record<string, PlainValue> {
   return Object.fromEntries((pairs ?? []).map(([key, value]) => [key, toPlain(value)]));

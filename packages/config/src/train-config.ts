@@ -1,3 +1,4 @@
+import type { GraphOptimization } from './graph-optimization.ts';
 import type { qinglongPresets, timestepSamplings, weightingSchemes } from './options/optimization.ts';
 import type { wanTasks } from './options/model.ts';
 import type { PlainValue } from './python-value.ts';
@@ -157,6 +158,8 @@ export interface TrainConfig {
   readonly maxTrainEpochs: number | null;
   readonly gradientAccumulationSteps: number;
   readonly gradientCheckpointing: boolean;
+  /** What the options about compiling come to. */
+  readonly graphOptimization: GraphOptimization;
 
   readonly outputDir: string;
   /** File name of the result without extension. */

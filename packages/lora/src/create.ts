@@ -36,7 +36,7 @@ export interface CreateAdapterOptions extends CreateLoraOptions {
  * Draws in PyTorch's order, a module after the other: its two layers are first initialised in the ordinary way
  * (`rank·in`, then `out·rank` numbers, thrown away), then `down` once more (`rank·in` numbers, kept).
  *
- * @throws {LoraError} `RANK_INVALID`, `ALPHA_INVALID`, `NOTHING_MATCHES` when `like` shares no module
+ * @throws {LoraError} `RANK_INVALID`, `ALPHA_INVALID`, `SIZE_INVALID`, `NOTHING_MATCHES` when `like` shares no module
  */
 export function createLora({ modules, rank = 4, alpha = 1, like, generator }: CreateLoraOptions): LoraAdapter {
   assertRankAndAlpha(rank, alpha);
@@ -59,13 +59,7 @@ export function createAdapter(options: CreateAdapterOptions): Adapter {
   const { kind = 'lora', rank = 4, alpha = 1, factor = -1, generator, like, modules } = options;
   if (kind === 'lora') return createLora(options);
   assertRankAndAlpha(rank, alpha);
-  if (!Number.isSafeInteger(factor) || factor === 0 || factor < -1) {
-    const remedy = 'Use a whole number from 1, or -1 for factors of like sizes.';
-    throw new LoraError('FACTOR_INVALID', `factor = ${factor} splits no layer.`, remedy, {
-      option: 'factor',
-      found: factor,
-    });
-  }
+  assertFactor(factor);
   return createModules({ modules, rank, alpha, like }, kind, (size): ProductModule => {
     if (kind === 'loha') {
       const { rank: r, inFeatures, outFeatures } = size;
@@ -107,8 +101,12 @@ function matrix(
 /**
  * Two factors of a size, the smaller first: `factor` and its counterpart where it divides the size, else divisors that
  * approach each other as long as their sum does not grow and the smaller is at most `factor` (-1: no limit).
+ *
+ * @throws {LoraError} `SIZE_INVALID`, `FACTOR_INVALID`
  */
 export function factorize(size: number, factor = -1): [number, number] {
+  assertSize('size', size);
+  assertFactor(factor);
   if (factor > 0 && size % factor === 0) return sorted(factor, size / factor);
   const most = factor < 0 ? size : factor;
   let [small, large] = [1, size];
@@ -139,6 +137,8 @@ function createModules<M extends LoraModule | ProductModule>(
   const created: M[] = [];
   for (const { path, inFeatures, outFeatures } of modules) {
     const name = loraName(path);
+    assertSize(`${name} inFeatures`, inFeatures);
+    assertSize(`${name} outFeatures`, outFeatures);
     const model = known?.get(name);
     if (known && !model) continue;
     if (model) assertKind(model, kind);
@@ -181,6 +181,22 @@ function kaimingUniform(generator: UniformGenerator, count: number, fanIn: numbe
 function kaimingBound(fanIn: number): number {
   const gain = Math.sqrt(2 / (1 + Math.sqrt(5) ** 2));
   return Math.sqrt(3) * (gain / Math.sqrt(fanIn));
+}
+
+function assertSize(what: string, size: number): void {
+  if (Number.isSafeInteger(size) && size >= 1) return;
+  throw new LoraError('SIZE_INVALID', `${what} = ${size} is not the size of a layer.`, 'Use a whole number from 1.', {
+    found: size,
+  });
+}
+
+function assertFactor(factor: number): void {
+  if (Number.isSafeInteger(factor) && (factor >= 1 || factor === -1)) return;
+  const remedy = 'Use a whole number from 1, or -1 for factors of like sizes.';
+  throw new LoraError('FACTOR_INVALID', `factor = ${factor} splits no layer.`, remedy, {
+    option: 'factor',
+    found: factor,
+  });
 }
 
 function assertRankAndAlpha(rank: number, alpha: number): void {

@@ -50,12 +50,17 @@ export function hasDropout({ network, rank, module }: DropoutOptions, kind: Adap
  * Drawn in the original's order: one number for the module, and when it stays, one an activation, then one an item and
  * rank. Ranks and modules are those of `torch.rand` on a CPU; single activations are not, since what PyTorch draws for them
  * depends on how it was built.
+ *
+ * @throws {LoraError} `DROPOUT_SHARE`, `SHAPE_MISMATCH` for a shape that is none
  */
 export function drawDropout(
   { kind, shape }: DropoutMask,
-  { network, rank, module }: DropoutOptions,
+  options: DropoutOptions,
   source: UniformSource,
 ): Float32Array {
+  assertDropout(options);
+  const { network, rank, module } = options;
+  assertShape(shape);
   const count = shape.reduce((a, b) => a * b, 1);
   if (module != null && source.rand(1)[0]! < Math.fround(module)) return new Float32Array(count);
   const mask = new Float32Array(count).fill(1);
@@ -73,4 +78,10 @@ export function drawDropout(
     mask[i] = u[item * ranks + (i % ranks)]! > limit ? mask[i]! / (1 - rank) : 0;
   }
   return mask;
+}
+
+function assertShape(shape: readonly number[]): void {
+  if (shape.every((size) => Number.isSafeInteger(size) && size >= 0)) return;
+  const found = `[${shape.join(', ')}]`;
+  throw new LoraError('SHAPE_MISMATCH', `${found} is no shape of a mask.`, 'Give sizes as whole numbers.', { found });
 }

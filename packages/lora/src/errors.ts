@@ -29,6 +29,8 @@ export type LoraErrorCode =
   | 'FILE_MISSING'
   | 'KIND_MISMATCH'
   | 'FACTOR_INVALID'
+  | 'SIZE_INVALID'
+  | 'LEARNING_RATE'
   | 'LORAPLUS_RATIO'
   | 'NORM_LIMIT'
   | 'DROPOUT_SHARE';

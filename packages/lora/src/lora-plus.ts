@@ -18,9 +18,17 @@ export interface LoraGroup {
  * LoHa and LoKr have no `lora_up`, so they stay in one group. A group whose rate is 0 is left out.
  *
  * @param ratio `loraplus_lr_ratio`, at least 0; null: one group
- * @throws {LoraError} `LORAPLUS_RATIO`
+ * @throws {LoraError} `LEARNING_RATE`, `LORAPLUS_RATIO`
  */
 export function loraGroups(adapter: Adapter, learningRate: number, ratio: number | null = null): LoraGroup[] {
+  if (!(learningRate >= 0 && learningRate < Infinity)) {
+    throw new LoraError(
+      'LEARNING_RATE',
+      `learning_rate = ${learningRate} is no learning rate.`,
+      'Use a number from 0, e.g. 1e-4.',
+      { option: 'learning_rate', found: learningRate },
+    );
+  }
   if (ratio !== null && !(ratio >= 0 && Number.isFinite(ratio))) {
     throw new LoraError(
       'LORAPLUS_RATIO',

@@ -63,6 +63,10 @@ export async function postHocEma(
  * @throws {LoraError} `AVERAGE_OPTION`
  */
 export function emaBetas(count: number, { beta = 0.95, beta2, sigmaRel }: PostHocEmaOptions = {}): number[] {
+  if (!Number.isSafeInteger(count) || count < 1) {
+    const problem = `${count} files cannot be averaged.`;
+    throw new LoraError('AVERAGE_OPTION', problem, 'Give two or more.', { option: 'path', found: count });
+  }
   const last = beta2 ?? beta;
   assertShare('beta', beta);
   assertShare('beta2', last);

@@ -15,7 +15,7 @@ export interface WeightNorms {
  *     n = max(‖(alpha / rank)·up·down‖, limit / 2),   q = min(n, limit) / n,   up ← √q·up,   down ← √q·down
  *
  * @returns null for an adapter of another kind, whose norms are not limited
- * @throws {LoraError} `NORM_LIMIT` unless `limit` is positive
+ * @throws {LoraError} `NORM_LIMIT` unless `limit` is positive, `NOT_FINITE` for weights without a norm, before any is changed
  */
 export function limitWeightNorms(adapter: Adapter, limit: number): WeightNorms | null {
   if (!(limit > 0 && Number.isFinite(limit))) {
@@ -28,20 +28,32 @@ export function limitWeightNorms(adapter: Adapter, limit: number): WeightNorms |
   }
   const modules = adapter.modules.filter((module): module is LoraModule => 'down' in module);
   if (modules.length === 0) return null;
+  const found = modules.map((module) => finiteNorm(module));
   let keysScaled = 0;
-  const norms = modules.map((module) => {
-    const found = Math.fround(updateNorm(module));
-    const norm = Math.max(found, limit / 2);
+  const norms = modules.map((module, i) => {
+    const current = found[i]!;
+    const norm = Math.max(current, limit / 2);
     const ratio = Math.fround(Math.min(norm, limit) / norm);
     if (ratio !== 1) {
       keysScaled++;
       scale(module.up, Math.sqrt(ratio));
       scale(module.down, Math.sqrt(ratio));
     }
-    return found * ratio;
+    return current * ratio;
   });
   const mean = norms.reduce((sum, norm) => sum + norm, 0) / norms.length;
   return { keysScaled, mean, maximum: norms.reduce((most, norm) => Math.max(most, norm), 0) };
+}
+
+function finiteNorm(module: LoraModule): number {
+  const norm = Math.fround(updateNorm(module));
+  if (Number.isFinite(norm)) return norm;
+  throw new LoraError(
+    'NOT_FINITE',
+    `the weights of ${module.name} have the norm ${norm}.`,
+    'Lower the learning rate, or start from an adapter whose weights are finite.',
+    { module: module.name },
+  );
 }
 
 /** `‖(alpha / rank)·U·D‖_F`, without the product: `‖U·D‖² = ⟨Uᵀ·U, D·Dᵀ⟩`, two matrices `[rank, rank]`. */

@@ -97,9 +97,10 @@ export function createCalibration({ steps, featureSize }: CalibrationOptions): C
  *
  * @param now residual `[tokens, featureSize]`
  * @param before residual of the step before, same shape
- * @throws {MagCacheError} `RESIDUAL_SHAPE`
+ * @throws {MagCacheError} `MAGCACHE_OPTION`, `RESIDUAL_SHAPE`, `RESIDUAL_VALUES` for values that are not finite, or when no token has a ratio
  */
 export function compareResiduals(now: Float32Array, before: Float32Array, featureSize: number): ResidualComparison {
+  assertWhole('feature_size', featureSize, 1);
   assertSize(now, before.length, featureSize);
   const ratios: number[] = [];
   let distances = 0;
@@ -116,7 +117,9 @@ export function compareResiduals(now: Float32Array, before: Float32Array, featur
     // A residual that vanishes has no direction: its cosine counts as 0, as PyTorch has it.
     distances += 1 - (product === 0 ? 0 : nowBefore / product);
   }
+  if (ratios.length === 0) throw withoutRatio('the residual before is zero for every token');
   const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
+  if (!Number.isFinite(mean + distances)) throw withoutRatio('a residual is not finite');
   const squares = ratios.reduce((sum, ratio) => sum + (ratio - mean) ** 2, 0);
   return {
     normRatio: mean,
@@ -132,6 +135,15 @@ function assertSize(values: Float32Array, expected: number, featureSize: number)
     `A residual of ${values.length} numbers came where ${expected} in tokens of ${featureSize} were expected.`,
     'Give residuals of whole tokens, all of one size until the next step 0.',
     { option: 'residual', value: values.length },
+  );
+}
+
+function withoutRatio(reason: string): MagCacheError {
+  return new MagCacheError(
+    'RESIDUAL_VALUES',
+    `The residuals of two steps have no ratio: ${reason}.`,
+    'Look at what the wrapped part of the model returns.',
+    { option: 'residual', value: reason },
   );
 }
 

@@ -1,5 +1,11 @@
 /** Codes of `MagCacheError`. */
-export type MagCacheErrorCode = 'MAGCACHE_OPTION' | 'MAG_RATIOS' | 'STEP_ORDER' | 'RESIDUAL_SHAPE' | 'NOT_CALIBRATED';
+export type MagCacheErrorCode =
+  | 'MAGCACHE_OPTION'
+  | 'MAG_RATIOS'
+  | 'STEP_ORDER'
+  | 'RESIDUAL_SHAPE'
+  | 'RESIDUAL_VALUES'
+  | 'NOT_CALIBRATED';
 
 /** A setting, a step or a residual that cannot be used. Recognise it by `code`. */
 export class MagCacheError extends Error {

@@ -101,10 +101,13 @@ function typeOf(info: ValueInfoProto | undefined): TensorType | undefined {
   const tensor = info?.type?.value.case === 'tensorType' ? info.type.value.value : undefined;
   const dtype = tensor && fromOnnxCode(tensor.elemType);
   const shape = tensor?.shape?.dim.map(({ value }) =>
-    value.case === 'dimValue' ? Number(value.value) : value.case === 'dimParam' ? value.value : undefined,
+    value.case === 'dimValue' ? Number(value.value) : value.case === 'dimParam' ? withoutScope(value.value) : undefined,
   );
   return dtype && shape?.every((dim) => dim !== undefined) ? { dtype, shape } : undefined;
 }
+
+/** A length without the scope that `encodeModel` appends to some. */
+const withoutScope = (dim: string): string => dim.replace(/@.*$/, '');
 
 function attributeValue(attribute: AttributeProto, at: string): AttributeValue {
   if (attribute.type === Kind.INT) return integer(attribute.i, attribute, at);

@@ -54,6 +54,8 @@ const monomial = fc
   .tuple(fc.integer({ min: 1, max: 12 }), fc.array(fc.constantFrom(...symbols), { maxLength: 3 }))
   .map(([coefficient, factors]) => factors.reduce<Dim>(dimMul, coefficient));
 
+const cut = (start: number, end: number) => dimSub(dimMin('S', end), dimMin('S', start));
+
 describe('symbolic lengths', () => {
   test('have the value that ordinary arithmetic gives', () => {
     fc.assert(
@@ -171,7 +173,6 @@ describe('symbolic lengths', () => {
   });
 
   test('pieces of an axis add up to its length', () => {
-    const cut = (start: number, end: number) => dimSub(dimMin('S', end), dimMin('S', start));
     expect([cut(0, 4), cut(4, 8)]).toEqual(['min(S,4)', '-min(S,4)+min(S,8)']);
     expect([cut(0, 4), cut(4, 8), cut(8, Infinity)].reduce(dimAdd)).toBe('S');
     expect(toDim('2 * min( S * B , 4 )')).toBe('2*min(B*S,4)');

@@ -48,7 +48,9 @@ export function encodeModel(graph: Graph, { opset = opsetOf(graph) }: EncodeOpti
       output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
       initializer: graph.initializers.map(tensorProto),
       node: [...graph.nodes.map((node) => nodeProto(node, nameOf)), ...outputCopies(graph, names)],
-      valueInfo: graph.nodes.flatMap((n) => n.outputs.filter((v) => !names.has(v)).map((v) => valueInfo(v.name, v))),
+      valueInfo: graph.nodes.flatMap((n) =>
+        n.outputs.filter((v) => !names.has(v)).map((v) => valueInfo(v.name, v, n.scope)),
+      ),
     },
   });
   return toBinary(ModelProtoSchema, model);
@@ -153,7 +155,14 @@ function tensorProto(value: Value): TensorProto {
   return tensor;
 }
 
-const valueInfo = (name: string, { dtype, shape }: TensorType) =>
+/**
+ * Lengths of pieces are named with the scope of their node. ONNX Runtime plans that a later value takes over the memory of an
+ * earlier one of the same shape and keeps that memory until then; named alike, the pieces of all blocks would each keep their
+ * own, and all pieces would be there at once.
+ */
+const dimName = (dim: string, scope: string): string => (dim.includes('min(') ? `${dim}@${scope}` : dim);
+
+const valueInfo = (name: string, { dtype, shape }: TensorType, scope = '') =>
   create(ValueInfoProtoSchema, {
     name,
     type: create(TypeProtoSchema, {
@@ -164,7 +173,10 @@ const valueInfo = (name: string, { dtype, shape }: TensorType) =>
           shape: create(TensorShapeProtoSchema, {
             dim: shape.map((d) =>
               create(TensorShapeProto_DimensionSchema, {
-                value: typeof d === 'number' ? { case: 'dimValue', value: BigInt(d) } : { case: 'dimParam', value: d },
+                value:
+                  typeof d === 'number'
+                    ? { case: 'dimValue', value: BigInt(d) }
+                    : { case: 'dimParam', value: dimName(d, scope) },
               }),
             ),
           }),

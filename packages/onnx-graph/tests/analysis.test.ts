@@ -13,7 +13,6 @@ import {
   Graph,
   add,
   cast,
-  concat,
   exp,
   gate,
   mT,

@@ -12,7 +12,7 @@ import type { OptimizerDefinition } from './registry.ts';
  * @param groups parameters, which steps update in place
  * @param args values as plain numbers, texts, booleans and lists, e.g. `{ betas: [0.9, 0.99], weight_decay: 0.1 }`
  * @throws {OptimizerError} `UNKNOWN_OPTIMIZER` with the nearest name, `UNSUPPORTED_OPTIMIZER`, `UNKNOWN_ARGUMENT`,
- *   `OPTIMIZER_ARGUMENT`, `BAD_PARAMETERS`
+ *   `OPTIMIZER_ARGUMENT`, `BAD_PARAMETERS`, `BAD_LEARNING_RATE`
  *
  * @example
  * ```ts

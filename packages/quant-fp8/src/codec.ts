@@ -1,4 +1,5 @@
 import { fromFloat32, toFloat32 } from '@musubi/safetensors';
+import { Fp8Error } from './errors.ts';
 import { formatSpec } from './formats.ts';
 import type { Fp8Format } from './formats.ts';
 
@@ -36,12 +37,26 @@ export function decodeFp8(codes: Uint8Array, format: Fp8Format): Float32Array {
 /**
  * Codes of values in units of `scale`:
  *
- *     q = encode(clamp(w / scale, ±max))      in float32; 0/0 and NaN give 0
+ *     q = encode(clamp(w / scale, ±max))      in float32; NaN gives 0
  *
- * @param scale ≥ 0
- * @throws {Fp8Error} `UNKNOWN_FORMAT`
+ * @param scale finite, > 0
+ * @throws {Fp8Error} `UNKNOWN_FORMAT`, `SCALE_INVALID`
  */
 export function encodeScaled(values: Float32Array, scale: number, format: Fp8Format): Uint8Array {
+  formatSpec(format);
+  if (!(scale > 0 && scale < Infinity)) {
+    throw new Fp8Error(
+      'SCALE_INVALID',
+      `values cannot be divided by a scale of ${scale}.`,
+      'Use a positive number, such as the largest magnitude divided by that of the format; quantizeWeight finds it.',
+      { found: scale, expected: 'a positive number' },
+    );
+  }
+  return encodeClamped(values, scale, format);
+}
+
+/** As {@link encodeScaled} for a scale of 0 too, which a group of zeros has in float16: 0/0 gives 0. */
+export function encodeClamped(values: Float32Array, scale: number, format: Fp8Format): Uint8Array {
   const { max } = formatSpec(format);
   const scaled = new Float32Array(values.length);
   for (let i = 0; i < scaled.length; i++) {

@@ -23,7 +23,7 @@ export interface Grouping {
  *
  * @param shape of the weight, `[out, in]` for a linear layer
  * @param blockSize numbers of a row that share a scale in block mode, default 64
- * @throws {Fp8Error} `UNKNOWN_MODE`, `BLOCK_SIZE_INVALID`, `EMPTY_TENSOR`
+ * @throws {Fp8Error} `UNKNOWN_MODE`, `BLOCK_SIZE_INVALID`, `EMPTY_TENSOR`, `SHAPE_MISMATCH` for sizes that are none
  */
 export function chooseGrouping(
   shape: readonly number[],
@@ -31,6 +31,7 @@ export function chooseGrouping(
   blockSize: number = DEFAULT_BLOCK_SIZE,
 ): Grouping {
   assertMode(mode, blockSize);
+  assertShape(shape);
   const count = shape.reduce((product, size) => product * size, 1);
   if (count === 0) {
     throw new Fp8Error(
@@ -50,6 +51,13 @@ export function chooseGrouping(
     size: blockSize,
     scaleShape: [out, width / blockSize, 1],
   };
+}
+
+/** @throws {Fp8Error} `SHAPE_MISMATCH` for sizes that are none */
+export function assertShape(shape: readonly number[]): void {
+  if (shape.every((size) => Number.isSafeInteger(size) && size >= 0)) return;
+  const found = `[${shape.join(', ')}]`;
+  throw new Fp8Error('SHAPE_MISMATCH', `${found} is no shape.`, 'Give sizes as whole numbers.', { found });
 }
 
 /** @throws {Fp8Error} `UNKNOWN_MODE`, `BLOCK_SIZE_INVALID` */
@@ -77,6 +85,8 @@ export function assertMode(mode: Fp8Mode, blockSize: number): void {
  * @throws {Fp8Error} `SHAPE_MISMATCH`
  */
 export function groupingOf(shape: readonly number[], scaleShape: readonly number[], tensor?: string): Grouping {
+  assertShape(shape);
+  assertShape(scaleShape);
   const count = shape.reduce((product, size) => product * size, 1);
   const groups = scaleShape.reduce((product, size) => product * size, 1);
   const [out, blocks] = scaleShape;

@@ -98,7 +98,7 @@ export function quantizeWeight(weight: WeightToQuantize, options: Fp8Options = {
  * The weight that codes and scales stand for, `ŵ = round(decode(q) · s)`, rounded once to the dtype of the scale.
  *
  * @returns `[out, in]`, flat in row-major order
- * @throws {Fp8Error} `UNKNOWN_FORMAT`, `SHAPE_MISMATCH`, `UNSUPPORTED_DTYPE`
+ * @throws {Fp8Error} `UNKNOWN_FORMAT`, `SHAPE_MISMATCH`, `UNSUPPORTED_DTYPE`, `SCALE_INVALID`
  */
 export function dequantizeWeight(weight: Fp8Weight): Float32Array {
   return toFloat32(dequantizeToBytes(weight), weight.scaleDtype);
@@ -113,6 +113,11 @@ export function dequantizeToBytes(weight: Fp8Weight): Uint8Array {
   const count = grouping.groups * grouping.size;
   assertByteLength(codes, count, { shape, dtype: formatSpec(format).dtype });
   assertByteLength(scales, grouping.groups * 4, { shape: scaleShape, dtype: 'F32' });
+  const wrong = scales.find((scale) => !Number.isFinite(scale));
+  if (wrong !== undefined) {
+    const remedy = 'Give the scales that the weight was quantized with.';
+    throw new Fp8Error('SCALE_INVALID', `a scale is ${wrong}.`, remedy, { found: wrong, expected: 'a number' });
+  }
   const bytes = new Uint8Array(count * (dtype === 'F32' ? 4 : 2));
   let written = 0;
   dequantizeStream(

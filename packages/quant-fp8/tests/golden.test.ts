@@ -13,6 +13,7 @@ import {
   scaleBytes,
 } from '../src/index.ts';
 import type { Fp8Architecture, Fp8Format, Fp8Mode } from '../src/index.ts';
+import { encodeClamped } from '../src/codec.ts';
 import { createPlainEngine } from '../src/internal/plain-engine.ts';
 import { quantizeStream } from '../src/internal/stream.ts';
 import { createWasmEngine } from '../src/internal/wasm-engine.ts';
@@ -98,7 +99,11 @@ test.each(vectors.quantize_fp8)(
   'clamps and encodes in units of $args.scale, $args.format',
   ({ args, input, output }) => {
     const values = Float32Array.from(input, Number);
-    expect([...encodeScaled(values, args.scale, formatNamed(args.format))]).toEqual(output);
+    const format = formatNamed(args.format);
+    expect([...encodeClamped(values, args.scale, format)]).toEqual(output);
+    const encode = () => [...encodeScaled(values, args.scale, format)];
+    if (args.scale > 0) expect(encode()).toEqual(output);
+    else expect(encode).toThrow(expect.objectContaining({ code: 'SCALE_INVALID' }));
   },
 );
 

@@ -14,16 +14,20 @@ export function toSessionOptions(request: SessionRequest): InferenceSession.Sess
   return {
     executionProviders: [...providers],
     executionMode: 'sequential',
-    // Our graphs come with their products fused. Higher levels fuse other nodes of a forward pass when nothing keeps their
+    // Our graphs come with their products fused. By default not more: higher levels fuse other nodes of a forward pass when nothing keeps their
     // values, so that a checkpointed step would round differently from a plain one.
-    graphOptimizationLevel: 'basic',
+    graphOptimizationLevel: request.optimization ?? 'basic',
     enableCpuMemArena: memory.arena,
     enableMemPattern: memory.memoryPattern,
     ...(memory.threads === undefined ? {} : { intraOpNumThreads: memory.threads }),
     logSeverityLevel: fatal,
     ...(profileFilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix }),
     ...(externalData ? { externalData: contents(externalData) } : {}),
-    extra: extraOptions(memory, request.externalDataFolder),
+    extra: extraOptions(
+      memory,
+      request.externalDataFolder,
+      request.onDeviceOnly === true && !providers.includes('cpu'),
+    ),
   };
 }
 
@@ -32,10 +36,15 @@ function contents(externalData: Readonly<Record<string, ExternalContent>>) {
   return Object.entries(externalData).map(([path, data]) => ({ path, data: data as Uint8Array }));
 }
 
-function extraOptions(memory: MemoryPlan, folder: string | undefined): Record<string, Record<string, string>> {
+function extraOptions(
+  memory: MemoryPlan,
+  folder: string | undefined,
+  refusesCpu: boolean,
+): Record<string, Record<string, string>> {
   return {
     session: {
       disable_prepacking: memory.prepackWeights ? '0' : '1',
+      ...(refusesCpu ? { disable_cpu_ep_fallback: '1' } : {}),
       ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
     },
     // an empty list would be read as the name of an optimizer

@@ -33,6 +33,13 @@ export interface SessionRequest {
   readonly label?: string;
   /** Default: {@link defaultMemoryPlan}. */
   readonly memory?: MemoryPlan;
+  /**
+   * How far ONNX Runtime changes the graph, default `basic`: everything above fuses nodes so that results depend on which
+   * values are kept, e.g. those of a checkpointed step round otherwise than those of a plain one.
+   */
+  readonly optimization?: 'basic' | 'extended' | 'all';
+  /** Refuse a model of which a node would run on the CPU though `providers` do not name it. */
+  readonly onDeviceOnly?: boolean;
   /** Default `['cpu']`, in browsers the device of the runtime. */
   readonly providers?: readonly Provider[];
   /** Folder in which the model's external data locations are looked up. Links are followed. Node only. */

@@ -1,3 +1,4 @@
+import { assertNumber, isPositive, isProbability } from './internal/numbers.ts';
 import { probit, probitClamped } from './probit.ts';
 
 /** Height and width of the latents. */
@@ -14,7 +15,8 @@ export interface Distribution {
 }
 
 /**
- * The quantile function `u ∈ [0, 1) → t` of a distribution; a normal base is reached through the clamped inverse.
+ * The quantile function `u ∈ [0, 1) → t` of a distribution; a normal base is reached through the clamped inverse. It throws
+ * `BAD_NUMBER` where u is no probability.
  *
  * @example
  * ```ts
@@ -25,7 +27,11 @@ export interface Distribution {
  * ```
  */
 export function quantile({ base, toTimestep }: Distribution): (u: number) => number {
-  return base === 'uniform' ? toTimestep : (u) => toTimestep(probitClamped(u));
+  const fromUniform = base === 'uniform' ? toTimestep : (u: number) => toTimestep(probitClamped(u));
+  return (u) => {
+    assertNumber('u', u, isProbability, 'a number from 0 to 1');
+    return fromUniform(u);
+  };
 }
 
 /** All noise levels alike: `t = u`. */
@@ -40,8 +46,11 @@ export function uniform(): Distribution {
  *
  * @param sigmoidScale k, default 1; larger is flatter
  * @param shift s > 0, default 1 (none)
+ * @throws {SamplerError} `BAD_NUMBER`
  */
 export function logitNormal(sigmoidScale = 1, shift = 1): Distribution {
+  assertNumber('sigmoid_scale', sigmoidScale, Number.isFinite, 'a number');
+  assertNumber('shift', shift, isPositive, 'a positive number');
   return {
     base: 'normal',
     toTimestep: (z) => {
@@ -55,8 +64,12 @@ export function logitNormal(sigmoidScale = 1, shift = 1): Distribution {
  * Style-friendly noise levels: the log signal-to-noise ratio is normal (Choi et al. 2024, arXiv 2411.14793).
  *
  *     λ = mean + std·z,   t = σ(−λ/2)      since λ = 2·ln((1 − t)/t) on a rectified-flow path
+ *
+ * @throws {SamplerError} `BAD_NUMBER`
  */
 export function logsnr(mean = 0, std = 1): Distribution {
+  assertNumber('logit_mean', mean, Number.isFinite, 'a number');
+  assertNumber('logit_std', std, (x) => x >= 0 && x < Infinity, 'a number of at least 0');
   return { base: 'normal', toTimestep: (z) => sigmoid(-(mean + std * z) / 2) };
 }
 
@@ -64,8 +77,12 @@ export function logsnr(mean = 0, std = 1): Distribution {
  * Ideogram 4's logit-normal, whose mean follows the picture's size.
  *
  *     m = ½·ln(256·h·w / 512²),   t = σ(m + 1.5·Φ⁻¹(u)),   clamped to [1 − 1/(1 + e^−7.5), 1 − 1/(1 + e^9)]
+ *
+ * @throws {SamplerError} `BAD_NUMBER` for a size that is none
  */
 export function ideogram4({ height, width }: LatentSize): Distribution {
+  for (const [name, size] of Object.entries({ height, width }))
+    assertNumber(name, size, isPositive, 'a positive number');
   const mean = 0.5 * Math.log((256 * height * width) / 512 ** 2);
   const lowest = 1 - 1 / (1 + Math.exp(-7.5));
   const highest = 1 - 1 / (1 + Math.exp(9));

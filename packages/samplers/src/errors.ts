@@ -3,6 +3,7 @@ export type SamplerErrorCode =
   | 'UNKNOWN_SAMPLER'
   | 'UNKNOWN_WEIGHTING'
   | 'SAMPLER_OPTION'
+  | 'BAD_NUMBER'
   | 'BATCH_SHAPE'
   | 'POOL_SIZE'
   | 'POOL_NUMBER'

@@ -13,6 +13,7 @@ export type Cumulative = (t: number) => number;
  * The distribution that a sampler should show, computed from its quantile functions instead of draws: parts of a mixture by
  * their shares, the range squeezed or cut out. Bucketing does not change it.
  *
+ * @throws {SamplerError} as `createTimestepSampler`; `BAD_NUMBER` for a size that is none
  * @returns cumulative distribution of the noise level t ∈ [0, 1]; not a number when the range holds nothing
  */
 export function expectedDistribution(settings: SamplerSettings, size: LatentSize): Cumulative {

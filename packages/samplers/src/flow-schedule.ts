@@ -1,4 +1,5 @@
-import { roundTo } from './internal/rounding.ts';
+import { assertNumber } from './internal/numbers.ts';
+import { assertDtype, roundTo } from './internal/rounding.ts';
 import type { FloatDtype } from './internal/rounding.ts';
 
 /** Number of steps of the training schedule. */
@@ -22,8 +23,12 @@ export const scheduleTimesteps: Float32Array = scheduleSigmas
 /**
  * Noise level of the schedule entry nearest to a timestep (the first of two equally near), in the transformer's dtype.
  * Timesteps above 1000 count as 1000.
+ *
+ * @throws {SamplerError} `BAD_NUMBER`, `SAMPLER_OPTION` for a timestep or a dtype that is none
  */
 export function sigmaOfTimestep(timestep: number, dtype: FloatDtype = 'float32'): number {
+  assertNumber('timestep', timestep, Number.isFinite, 'a timestep from 0 to 1000');
+  assertDtype(dtype);
   const target = Math.fround(timestep);
   let best = 0;
   let smallest = Infinity;

@@ -1,3 +1,4 @@
+import { assertHistogram } from './internal/assert-histogram.ts';
 import { panel, text } from './internal/svg.ts';
 import type { TimestepHistogram } from './timestep-histogram.ts';
 
@@ -8,8 +9,10 @@ const ink = { draws: '#7c9cc4', expected: '#b03a2e', weights: '#7fae8c', limits:
  * Dashed lines are the ends of the range, thin ones the slices of `num_timestep_buckets`.
  *
  * @param fontFamily font of the labels, default `sans-serif`
+ * @throws {SamplerError} `BATCH_SHAPE`, `BAD_NUMBER` for what is no histogram
  */
 export function histogramSvg(histogram: TimestepHistogram, fontFamily = 'sans-serif'): string {
+  assertHistogram(histogram);
   const { settings, counts, expected, weights } = histogram;
   const { minTimestep, maxTimestep, timestepSampling } = settings;
   // For `sigma` the limits are those of schedule entries, which begin with the noisiest.

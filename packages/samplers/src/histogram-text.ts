@@ -1,3 +1,4 @@
+import { assertHistogram } from './internal/assert-histogram.ts';
 import type { TimestepHistogram } from './timestep-histogram.ts';
 
 const barLength = 64;
@@ -6,8 +7,11 @@ const binsALine = 25;
 /**
  * A histogram as lines of text, as the original prints it: forty lines of 25 timesteps for the draws, then forty for the
  * weights of the loss, each with a bar.
+ *
+ * @throws {SamplerError} `BATCH_SHAPE`, `BAD_NUMBER` for what is no histogram
  */
 export function histogramText({ counts, weights }: Pick<TimestepHistogram, 'counts' | 'weights'>): string[] {
+  assertHistogram({ counts, weights });
   const [drawn, weighted] = [lineMeans(counts), lineMeans(weights)];
   const [maxDrawn, maxWeighted] = [Math.max(...drawn), Math.max(...weighted)];
   return [
@@ -30,7 +34,7 @@ function label(line: number): string {
   return `${String(first).padStart(4)}-${String(first + binsALine - 1).padStart(4)}:`;
 }
 
-const bar = (value: number, max: number): string => '#'.repeat(Math.floor((value / max) * barLength));
+const bar = (value: number, max: number): string => '#'.repeat(max > 0 ? Math.floor((value / max) * barLength) : 0);
 
 /** At least one decimal, as Python prints floats. */
 const decimal = (value: number): string => (Number.isInteger(value) ? value.toFixed(1) : String(value));

@@ -1,4 +1,5 @@
 import { sigmaOfTimestep } from './flow-schedule.ts';
+import { assertNumber } from './internal/numbers.ts';
 import { roundTo } from './internal/rounding.ts';
 import type { FloatDtype } from './internal/rounding.ts';
 import { assertWeightingScheme } from './options.ts';
@@ -20,7 +21,7 @@ export interface LossWeightingRequest {
  * In float16 `sigma_sqrt` is infinite below σ = 0.0039.
  *
  * @returns float32 array `[B]`, or null for the schemes without weights
- * @throws {SamplerError} `UNKNOWN_WEIGHTING`
+ * @throws {SamplerError} `UNKNOWN_WEIGHTING`, `BAD_NUMBER` for timesteps that are no numbers, `SAMPLER_OPTION` for the dtype
  *
  * @example
  * ```ts
@@ -36,6 +37,9 @@ export function lossWeighting({
   dtype = 'float32',
 }: LossWeightingRequest): Float32Array | null {
   assertWeightingScheme(weightingScheme);
+  for (const timestep of Array.from(timesteps)) {
+    assertNumber('timesteps', timestep, Number.isFinite, 'timesteps from 0 to 1000');
+  }
   if (weightingScheme !== 'sigma_sqrt' && weightingScheme !== 'cosmap') return null;
   const weight = weightingScheme === 'sigma_sqrt' ? inverseSquare : cosmap;
   return Float32Array.from(timesteps, (timestep) => weight(sigmaOfTimestep(timestep, dtype), dtype));
@@ -44,8 +48,11 @@ export function lossWeighting({
 /**
  * Weights as the original applies them to predictions of four dimensions: there its five-dimensional weights pair every
  * item with every weight, so that each item's loss is multiplied by the mean weight.
+ *
+ * @throws {SamplerError} `BAD_NUMBER` for NaN
  */
 export function broadcastWeights(weights: Float32Array): Float32Array {
+  for (const weight of weights) assertNumber('weights', weight, (x) => x >= 0, 'weights of at least 0');
   const mean = weights.reduce((sum, w) => sum + w, 0) / weights.length;
   return new Float32Array(weights.length).fill(mean);
 }

@@ -1,5 +1,6 @@
 import { SamplerError } from './errors.ts';
-import { roundTo } from './internal/rounding.ts';
+import { assertNumber } from './internal/numbers.ts';
+import { assertDtype, roundTo } from './internal/rounding.ts';
 import type { FloatDtype } from './internal/rounding.ts';
 
 /**
@@ -9,7 +10,8 @@ import type { FloatDtype } from './internal/rounding.ts';
  * @param noise same length
  * @param t noise level of each of the B items
  * @param dtype element type of t, in which `1 − t` is rounded (the transformer's with `sigma`, else float32)
- * @throws {SamplerError} `BATCH_SHAPE` when lengths do not fit
+ * @throws {SamplerError} `BATCH_SHAPE` when lengths do not fit, `BAD_NUMBER` for a noise level that is no number,
+ *   `SAMPLER_OPTION` for the dtype
  *
  * @example
  * ```ts
@@ -30,10 +32,12 @@ export function noisyLatents(
     const remedy = 'Pass as much noise as latents and one timestep an item.';
     throw new SamplerError('BATCH_SHAPE', problem, remedy, { option: 't', value: t.length });
   }
+  assertDtype(dtype);
   const perItem = latents.length / t.length;
   const mixed = new Float32Array(latents.length);
   for (let item = 0; item < t.length; item++) {
     const noiseShare = t[item]!;
+    assertNumber('t', noiseShare, Number.isFinite, 'noise levels from 0 to 1');
     const latentShare = roundTo[dtype](1 - noiseShare);
     for (let i = item * perItem; i < (item + 1) * perItem; i++) {
       mixed[i] = Math.fround(latentShare * latents[i]!) + Math.fround(noiseShare * noise[i]!);

@@ -1,4 +1,5 @@
 import type { NumberSource } from './create-timestep-sampler.ts';
+import { assertNumber, isCount, isProbability } from './internal/numbers.ts';
 import { probitClamped } from './probit.ts';
 
 /**
@@ -6,6 +7,7 @@ import { probitClamped } from './probit.ts';
  * number each, so that the generator's state alone continues a run.
  *
  * @param uniform gives a number in [0, 1)
+ * @throws {SamplerError} `BAD_NUMBER` (when numbers are drawn) for another number, or a count that is none
  *
  * @example
  * ```ts
@@ -15,12 +17,19 @@ import { probitClamped } from './probit.ts';
  * ```
  */
 export function numberSource(uniform: () => number): NumberSource {
-  const rand = (count: number): Float32Array => Float32Array.from({ length: count }, belowOne(uniform));
+  const rand = (count: number): Float32Array => {
+    assertNumber('count', count, isCount, 'a whole number of at least 0');
+    return Float32Array.from({ length: count }, belowOne(uniform));
+  };
   return { rand, randn: (count) => rand(count).map(probitClamped) };
 }
 
 /** Rounding to float32 must not give 1. */
 function belowOne(uniform: () => number): () => number {
   const largest = 1 - 2 ** -24;
-  return () => Math.min(uniform(), largest);
+  return () => {
+    const u = uniform();
+    assertNumber('uniform()', u, isProbability, 'a generator of numbers in [0, 1)');
+    return Math.min(u, largest);
+  };
 }

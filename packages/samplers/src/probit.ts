@@ -1,7 +1,10 @@
+import { assertNumber, isProbability } from './internal/numbers.ts';
+
 /**
  * Quantile function of the standard normal distribution, relative error about 1e-16 (Wichura 1988, algorithm AS 241).
  *
  * @param p probability in (0, 1); 0 and 1 give infinities
+ * @throws {SamplerError} `BAD_NUMBER` when p is no probability
  *
  * @example
  * ```ts
@@ -11,6 +14,7 @@
  * ```
  */
 export function probit(p: number): number {
+  assertNumber('p', p, isProbability, 'a probability from 0 to 1');
   return rationalProbit(p - 0.5, Math.min(p, 1 - p));
 }
 

@@ -1,6 +1,7 @@
 import { createTimestepSampler } from './create-timestep-sampler.ts';
 import type { NumberSource } from './create-timestep-sampler.ts';
 import { expectedDistribution } from './expected-density.ts';
+import { assertNumber, isCount, isPositive } from './internal/numbers.ts';
 import { lossWeighting } from './loss-weighting.ts';
 import { resolveSettings } from './options.ts';
 import type { SamplerSettings, TimestepSamplerOptions } from './options.ts';
@@ -36,11 +37,14 @@ const BATCH = 1000;
  * Draws timesteps, counts them, and puts beside them what is expected and how the loss is weighted. Weights are computed in
  * float16, as the original does here whatever it trains in.
  *
- * @throws {SamplerError} as `createTimestepSampler`
+ * @throws {SamplerError} as `createTimestepSampler`; `BAD_NUMBER` for draws or a size that is none
  */
 export function timestepHistogram(options: TimestepSamplerOptions, request: HistogramRequest): TimestepHistogram {
   const { source, bucketedUniform = null, draws = 100_000 } = request;
   const size = request.latentSize ?? { height: 128, width: 128 };
+  assertNumber('draws', draws, isCount, 'a whole number of at least 0');
+  assertNumber('height', size.height, isPositive, 'the height of the latents');
+  assertNumber('width', size.width, isPositive, 'the width of the latents');
   const settings = resolveSettings(options);
   const sampler = createTimestepSampler(options, { bucketedUniform });
   const counts = Array.from({ length: BINS }, () => 0);

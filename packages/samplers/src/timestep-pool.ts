@@ -1,4 +1,5 @@
 import { SamplerError } from './errors.ts';
+import { assertNumber, isCount } from './internal/numbers.ts';
 
 /** Uniform numbers and shuffling; `PythonRandom` of `@musubi/random` is one. */
 export interface PoolSource {
@@ -14,7 +15,7 @@ export interface PoolSource {
  * @param batches number of batches of the epoch; short ones count in full
  * @param numBuckets N; below 2 there is no pool
  * @returns one list of `batchSize` numbers a batch, in the order of the shuffled batches, or null
- * @throws {SamplerError} `SAMPLER_OPTION` for slices that are no whole number from 0 to 2²⁴
+ * @throws {SamplerError} `SAMPLER_OPTION` for slices that are no whole number from 0 to 2²⁴, `BAD_NUMBER` for other counts
  */
 export function epochTimesteps(
   batches: number,
@@ -23,6 +24,8 @@ export function epochTimesteps(
   source: PoolSource,
 ): number[][] | null {
   assertBuckets(numBuckets);
+  assertNumber('batches', batches, isCount, 'a whole number of at least 0');
+  assertNumber('batchSize', batchSize, (x) => isCount(x) && x > 0, 'a whole number of at least 1');
   if (numBuckets === null || numBuckets < 2) return null;
   const needed = batches * batchSize;
   const perBucket = Math.ceil(needed / numBuckets);

@@ -1,5 +1,6 @@
 import { optionError, ScheduleError, unknownName } from './errors.ts';
 import { readArguments } from './internal/arguments.ts';
+import { assertNumber } from './internal/numbers.ts';
 import { scheduleNames, schedules } from './registry.ts';
 import type { ScheduleDefinition, ScheduleSettings } from './registry.ts';
 import type { RateSchedule } from './rex.ts';
@@ -118,9 +119,4 @@ function resolveSettings(request: ScheduleRequest): ScheduleSettings {
     assertNumber('lr_scheduler_min_lr_ratio', settings.minLrRatio, (x) => x >= 0 && x <= 1, 'a number from 0 to 1');
   }
   return settings;
-}
-
-function assertNumber(option: string, value: number, isValid: (x: number) => boolean, wanted: string): void {
-  if (typeof value === 'number' && Number.isFinite(value) && isValid(value)) return;
-  throw optionError(option, value, `${option} = ${String(value)} is not ${wanted}.`, `Use ${wanted}.`);
 }

@@ -1,4 +1,9 @@
-/** Factor on a group's learning rate at an optimizer step, counted from 0. */
+import { assertNumber, assertSpan, assertStep } from './internal/numbers.ts';
+
+/**
+ * Factor on a group's learning rate at an optimizer step, counted from 0. What makes one throws `SCHEDULE_OPTION` for numbers
+ * that give none, and it throws `SCHEDULE_STEP` for a step that is none.
+ */
 export type Schedule = (step: number) => number;
 
 /** Length of the warm-up and of the whole run, in optimizer steps. */
@@ -9,7 +14,7 @@ export interface Span {
 
 /** `1` */
 export function constant(): Schedule {
-  return () => 1;
+  return warmUp(0, () => 1);
 }
 
 /** Rises in a straight line from 0 at step 0 to 1 at step W, then stays. */
@@ -19,6 +24,7 @@ export function constantWithWarmup({ warmupSteps }: Pick<Span, 'warmupSteps'>): 
 
 /** After the warm-up a straight line to 0 at the last step: `(T − s) / (T − W)`. */
 export function linear({ warmupSteps, totalSteps }: Span): Schedule {
+  assertSpan({ warmupSteps, totalSteps });
   return warmUp(warmupSteps, (s) => Math.max(0, (totalSteps - s) / Math.max(1, totalSteps - warmupSteps)));
 }
 
@@ -29,6 +35,7 @@ export function linear({ warmupSteps, totalSteps }: Span): Schedule {
  * @param numCycles c, default ½: one fall to 0
  */
 export function cosine({ warmupSteps, totalSteps, numCycles = 0.5 }: Span & { numCycles?: number }): Schedule {
+  assertNumber('numCycles', numCycles, (x) => x > 0, 'a positive number');
   const progress = progressAfter({ warmupSteps, totalSteps });
   return warmUp(warmupSteps, (s) => Math.max(0, 0.5 * (1 + Math.cos(2 * Math.PI * numCycles * progress(s)))));
 }
@@ -39,6 +46,7 @@ export function cosineWithRestarts({
   totalSteps,
   numCycles = 1,
 }: Span & { numCycles?: number }): Schedule {
+  assertNumber('numCycles', numCycles, (x) => x > 0, 'a positive number');
   const progress = progressAfter({ warmupSteps, totalSteps });
   return warmUp(warmupSteps, (s) => {
     const p = progress(s);
@@ -53,6 +61,8 @@ export function cosineWithMinLr({
   numCycles = 1,
   minLrRatio,
 }: Span & { numCycles?: number; minLrRatio: number }): Schedule {
+  assertNumber('numCycles', numCycles, (x) => x > 0, 'a positive number');
+  assertNumber('minLrRatio', minLrRatio, (x) => x >= 0 && x <= 1, 'a number from 0 to 1');
   const progress = progressAfter({ warmupSteps, totalSteps });
   return warmUp(warmupSteps, (s) => {
     const f = 0.5 * (1 + Math.cos(Math.PI * numCycles * progress(s)));
@@ -73,6 +83,9 @@ export function polynomial({
   endLearningRate = 1e-7,
   power = 1,
 }: Span & { learningRate: number; endLearningRate?: number; power?: number }): Schedule {
+  assertNumber('learningRate', learningRate, (x) => x > 0, 'a positive number');
+  assertNumber('endLearningRate', endLearningRate, (x) => x >= 0, 'a number of at least 0');
+  assertNumber('power', power, (x) => x > 0, 'a positive number');
   const progress = progressAfter({ warmupSteps, totalSteps });
   return warmUp(warmupSteps, (s) => {
     if (s > totalSteps) return endLearningRate / learningRate;
@@ -90,15 +103,22 @@ export function inverseSqrt({
   warmupSteps,
   timescale,
 }: Pick<Span, 'warmupSteps'> & { timescale?: number | null }): Schedule {
+  assertSpan({ warmupSteps });
   const tau = timescale ?? (warmupSteps || 10_000);
+  assertNumber('timescale', tau, (x) => x > 0, 'a positive number');
   return warmUp(warmupSteps, (s) => 1 / Math.sqrt((s + tau - warmupSteps) / tau));
 }
 
 function warmUp(warmupSteps: number, after: Schedule): Schedule {
-  return (s) => (s < warmupSteps ? s / Math.max(1, warmupSteps) : after(s));
+  assertSpan({ warmupSteps });
+  return (s) => {
+    assertStep(s);
+    return s < warmupSteps ? s / Math.max(1, warmupSteps) : after(s);
+  };
 }
 
 /** Share of the run behind the warm-up, 0 at its end. */
 function progressAfter({ warmupSteps, totalSteps }: Span): (step: number) => number {
+  assertSpan({ warmupSteps, totalSteps });
   return (s) => (s - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
 }

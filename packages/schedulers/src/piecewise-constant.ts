@@ -1,5 +1,6 @@
 import { optionError } from './errors.ts';
 import type { Schedule } from './factors.ts';
+import { assertStep } from './internal/numbers.ts';
 
 /**
  * Steps of constant factors, written `1:10,0.1:20,0.005`: 1 before step 10, 0.1 before step 20, then 0.005.
@@ -20,13 +21,16 @@ export function piecewiseConstant(stepRules: string): Schedule {
   const rules = parts.map(([factor = '', until = '']) => ({ factor: toNumber(factor), until: toNumber(until) }));
   const lastFactor = last.length === 1 ? toNumber(last[0]!) : Number.NaN;
   const isReadable = parts.every((part) => part.length === 2) && rules.every((rule) => Number.isInteger(rule.until));
-  if (!isReadable || rules.some(({ factor }) => Number.isNaN(factor)) || Number.isNaN(lastFactor)) {
+  if (!isReadable || ![...rules.map(({ factor }) => factor), lastFactor].every(Number.isFinite)) {
     const problem = `step_rules = "${stepRules}" is not a list of factors and steps.`;
     const remedy = 'Write factor:step pairs and the last factor, e.g. "1:10,0.1:20,0.005".';
     throw optionError('step_rules', stepRules, problem, remedy);
   }
   const sorted = rules.toSorted((a, b) => a.until - b.until);
-  return (s) => sorted.find(({ until }) => s < until)?.factor ?? lastFactor;
+  return (s) => {
+    assertStep(s);
+    return sorted.find(({ until }) => s < until)?.factor ?? lastFactor;
+  };
 }
 
 function toNumber(text: string): number {

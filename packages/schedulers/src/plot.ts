@@ -1,3 +1,5 @@
+import { optionError } from './errors.ts';
+import { assertNumber } from './internal/numbers.ts';
 import type { RateSchedule } from './rex.ts';
 
 /** What to plot. */
@@ -17,8 +19,13 @@ export interface SchedulePlot {
  *
  * @param lines number of lines, default 25, or the steps when these are fewer
  * @param columns length of the longest bar, default 50
+ * @throws {ScheduleError} `SCHEDULE_OPTION` for what cannot be plotted, and what the schedule throws
  */
-export function scheduleText({ schedule, totalSteps, baseRates }: SchedulePlot, lines = 25, columns = 50): string[] {
+export function scheduleText(plot: SchedulePlot, lines = 25, columns = 50): string[] {
+  assertPlot(plot);
+  assertNumber('lines', lines, isWhole, 'a whole number of at least 1');
+  assertNumber('columns', columns, isWhole, 'a whole number of at least 1');
+  const { schedule, totalSteps, baseRates } = plot;
   const count = Math.min(lines, totalSteps);
   const digits = String(totalSteps).length;
   const rows = Array.from({ length: count }, (_, i) => {
@@ -41,8 +48,10 @@ const [left, top, width, height] = [90, 50, 580, 270];
  * A schedule as an SVG picture of 700 × 380, one curve a group.
  *
  * @param fontFamily font of the labels, default `sans-serif`
+ * @throws {ScheduleError} `SCHEDULE_OPTION` for what cannot be plotted, and what the schedule throws
  */
 export function scheduleSvg(plot: SchedulePlot, fontFamily = 'sans-serif'): string {
+  assertPlot(plot);
   const { schedule, totalSteps, baseRates, title = 'Learning rate' } = plot;
   // More points than pixels show nothing; steps are whole, so that jumps stay where they are.
   const stride = Math.max(1, Math.floor(totalSteps / 1000));
@@ -76,3 +85,12 @@ function label(x: number, y: number, content: string, anchor: 'middle' | 'end', 
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100;
+
+const isWhole = (x: number): boolean => Number.isSafeInteger(x) && x >= 1;
+
+function assertPlot({ totalSteps, baseRates }: SchedulePlot): void {
+  assertNumber('totalSteps', totalSteps, isWhole, 'a whole number of at least 1');
+  for (const rate of baseRates) assertNumber('baseRates', rate, (x) => x >= 0, 'a rate of at least 0');
+  if (baseRates.length > 0) return;
+  throw optionError('baseRates', baseRates, 'There is no rate to plot.', 'Pass one rate a parameter group.');
+}

@@ -1,4 +1,5 @@
 import { optionError } from './errors.ts';
+import { assertNumber } from './internal/numbers.ts';
 import type { RateSchedule } from './rex.ts';
 
 /** Where a schedule stands, as plain data. */
@@ -27,6 +28,9 @@ export interface RateCursor {
 /**
  * A cursor over a schedule, at the first step.
  *
+ * @param baseRates own rate of each parameter group
+ * @throws {ScheduleError} `SCHEDULE_OPTION` for a rate that is none
+ *
  * @example
  * ```ts
  * import { createRateCursor } from '@musubi/schedulers';
@@ -37,6 +41,7 @@ export interface RateCursor {
  * ```
  */
 export function createRateCursor(schedule: RateSchedule, baseRates: readonly number[]): RateCursor {
+  for (const rate of baseRates) assertNumber('baseRates', rate, (x) => x >= 0, 'a rate of at least 0');
   let state: RateState = { step: 0, baseRates: [...baseRates] };
   return {
     rates: () => state.baseRates.map((rate) => schedule(state.step, rate)),
@@ -46,7 +51,11 @@ export function createRateCursor(schedule: RateSchedule, baseRates: readonly num
     state: () => ({ step: state.step, baseRates: [...state.baseRates] }),
     restore(saved) {
       const isWhole = Number.isSafeInteger(saved.step) && saved.step >= 0 && Array.isArray(saved.baseRates);
-      if (isWhole && saved.baseRates.length === baseRates.length && saved.baseRates.every(Number.isFinite)) {
+      if (
+        isWhole &&
+        saved.baseRates.length === baseRates.length &&
+        saved.baseRates.every((rate) => rate >= 0 && rate < Infinity)
+      ) {
         state = { step: saved.step, baseRates: [...saved.baseRates] };
         return;
       }

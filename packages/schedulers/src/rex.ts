@@ -1,5 +1,6 @@
 import { optionError } from './errors.ts';
 import type { Schedule, Span } from './factors.ts';
+import { assertNumber, assertSpan, assertStep } from './internal/numbers.ts';
 
 /** Rate of a parameter group at an optimizer step, counted from 0, from the group's own rate. */
 export type RateSchedule = (step: number, baseRate: number) => number;
@@ -17,6 +18,8 @@ export interface RexOptions extends Span {
  * Reflected exponential schedule (Chen et al. 2021, arXiv 2107.04197): `m + (1 − m)·z / (α + β·z)`, where z falls from 1 to 0
  * behind the warm-up. The warm-up is a straight line from m at step 0 to 1 at step W, and the curve is scaled to start at 1.
  *
+ * @throws {ScheduleError} `SCHEDULE_OPTION` for numbers that give no curve
+ *
  * @example
  * ```ts
  * import { rexCurve } from '@musubi/schedulers';
@@ -32,8 +35,10 @@ export function rexCurve({
   beta = 0.9,
   minLrRatio = 0.01,
 }: RexOptions): Schedule {
+  assertCurve({ warmupSteps, totalSteps, alpha, beta, minLrRatio });
   const remaining = totalSteps - warmupSteps;
   return (s) => {
+    assertStep(s);
     if (s < warmupSteps) return minLrRatio + ((1 - minLrRatio) * s) / warmupSteps;
     const z = Math.max(0, remaining - (s - warmupSteps)) / Math.max(1, remaining);
     return minLrRatio + ((1 - minLrRatio) * (alpha + beta) * z) / (alpha + beta * z);
@@ -46,7 +51,8 @@ export function rexCurve({
  * gets the rate of the first option, whatever its own; the peak is not 1 unless α + β = 1. `rexCurve` has none of these.
  *
  * @param options.learningRate L, the rate without groups
- * @throws {ScheduleError} `SCHEDULE_OPTION` for a warm-up longer than the run or a minimum above the rate
+ * @throws {ScheduleError} `SCHEDULE_OPTION` for a warm-up longer than the run, a minimum above the rate, numbers that give no
+ *   curve; the schedule `SCHEDULE_STEP` for a step that is none
  */
 export function rex(options: RexOptions & { readonly learningRate: number }): RateSchedule {
   const { warmupSteps, totalSteps, alpha = 0.1, beta = 0.9, minLrRatio = 0.01, learningRate } = options;
@@ -58,9 +64,12 @@ export function rex(options: RexOptions & { readonly learningRate: number }): Ra
     const problem = `lr_scheduler_min_lr_ratio = ${minLrRatio} puts the lowest rate above the highest.`;
     throw optionError('lr_scheduler_min_lr_ratio', minLrRatio, problem, 'Use a number from 0 to 1.');
   }
+  assertCurve({ warmupSteps, totalSteps, alpha, beta, minLrRatio });
+  assertNumber('learningRate', learningRate, (x) => x >= 0, 'a number of at least 0');
   const minimum = minLrRatio * learningRate;
   const remaining = totalSteps - warmupSteps;
   return (s, baseRate) => {
+    assertStep(s);
     if (warmupSteps === 1 && s === 1) return minimum;
     if (warmupSteps > 1 && s >= 1 && s <= warmupSteps - 1) {
       return minimum + ((learningRate - minimum) * (s - 1)) / (warmupSteps - 1);
@@ -71,4 +80,12 @@ export function rex(options: RexOptions & { readonly learningRate: number }): Ra
     const z = (remaining - wrapped) / remaining;
     return baseRate * (minLrRatio + (1 - minLrRatio) * (z / (alpha + beta * z)));
   };
+}
+
+/** `α + β·z` must not be 0 for any z from 0 to 1 that the curve divides by: z = 0 only without a numerator. */
+function assertCurve({ alpha = 0, beta = 0, minLrRatio = 0, ...span }: RexOptions): void {
+  assertSpan(span);
+  assertNumber('rex_alpha', alpha, (x) => x > 0, 'a positive number, usually 0.1');
+  assertNumber('rex_beta', beta, (x) => alpha + x > 0, 'a number above -rex_alpha, usually 0.9');
+  assertNumber('minLrRatio', minLrRatio, (x) => x >= 0 && x <= 1, 'a number from 0 to 1');
 }

@@ -1,5 +1,6 @@
 import type { ArgumentReader } from './internal/arguments.ts';
 import { optionError, ScheduleError } from './errors.ts';
+import { assertNumber } from './internal/numbers.ts';
 import type { RateSchedule } from './rex.ts';
 
 /** A schedule class of `torch.optim.lr_scheduler`, in closed form. */
@@ -18,7 +19,7 @@ export const torchSchedules: readonly TorchSchedule[] = [
     doc: 'eta_min + ½(rate − eta_min)(1 + cos π·s/T_max)',
     args: ['T_max', 'eta_min'],
     create: (args) => {
-      const period = args.number('T_max');
+      const period = positive(args, 'T_max');
       const minimum = args.number('eta_min', 0);
       return (s, rate) => minimum + ((rate - minimum) * (1 + Math.cos((Math.PI * s) / period))) / 2;
     },
@@ -43,7 +44,7 @@ export const torchSchedules: readonly TorchSchedule[] = [
     doc: 'times gamma every step_size steps',
     args: ['step_size', 'gamma'],
     create: (args) => {
-      const [size, gamma] = [args.number('step_size'), args.number('gamma', 0.1)];
+      const [size, gamma] = [positive(args, 'step_size'), args.number('gamma', 0.1)];
       return (s, rate) => rate * gamma ** Math.floor(s / size);
     },
   },
@@ -70,7 +71,7 @@ export const torchSchedules: readonly TorchSchedule[] = [
     doc: '(1 − s/total_iters)^power, then 0',
     args: ['total_iters', 'power'],
     create: (args) => {
-      const [total, power] = [args.number('total_iters', 5), args.number('power', 1)];
+      const [total, power] = [positive(args, 'total_iters', 5), args.number('power', 1)];
       return (s, rate) => rate * (1 - Math.min(s, total) / total) ** power;
     },
   },
@@ -80,7 +81,7 @@ export const torchSchedules: readonly TorchSchedule[] = [
     args: ['start_factor', 'end_factor', 'total_iters'],
     create: (args) => {
       const [start, end] = [args.number('start_factor', 1 / 3), args.number('end_factor', 1)];
-      const total = args.number('total_iters', 5);
+      const total = positive(args, 'total_iters', 5);
       return (s, rate) => rate * (start + ((end - start) * Math.min(s, total)) / total);
     },
   },
@@ -110,6 +111,12 @@ export const torchSchedules: readonly TorchSchedule[] = [
   },
 ];
 
+function positive(args: ArgumentReader, key: string, fallback?: number): number {
+  const value = args.number(key, fallback);
+  assertNumber(key, value, (x) => x > 0, 'a positive number');
+  return value;
+}
+
 function oneCycle(args: ArgumentReader): RateSchedule {
   if (args.boolean('cycle_momentum', true)) {
     throw new ScheduleError(
@@ -119,10 +126,12 @@ function oneCycle(args: ArgumentReader): RateSchedule {
       { option: 'cycle_momentum', value: true },
     );
   }
-  const [highest, total] = [args.number('max_lr'), args.number('total_steps')];
-  const rising = args.number('pct_start', 0.3) * total;
-  const start = highest / args.number('div_factor', 25);
-  const end = start / args.number('final_div_factor', 1e4);
+  const [highest, total] = [positive(args, 'max_lr'), positive(args, 'total_steps')];
+  const share = args.number('pct_start', 0.3);
+  assertNumber('pct_start', share, (x) => x >= 0 && x <= 1, 'a number from 0 to 1');
+  const rising = share * total;
+  const start = highest / positive(args, 'div_factor', 25);
+  const end = start / positive(args, 'final_div_factor', 1e4);
   const anneal = args.choice('anneal_strategy', ['cos', 'linear'], 'cos') === 'cos' ? cosineBetween : lineBetween;
   const phases = args.boolean('three_phase', false)
     ? [

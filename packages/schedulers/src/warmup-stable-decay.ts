@@ -1,4 +1,6 @@
+import { unknownName } from './errors.ts';
 import type { Schedule } from './factors.ts';
+import { assertNumber, assertSpan, assertStep } from './internal/numbers.ts';
 
 export interface WarmupStableDecayOptions {
   readonly warmupSteps: number;
@@ -25,6 +27,8 @@ export type Shape = (typeof shapes)[number];
  *     falling with q:  linear 1 − q,   cosine ½(1 + cos πnq),   1-sqrt 1 − √q
  *
  * where q is the progress in each part; both are mapped to `x·(1 − m) + m`.
+ *
+ * @throws {ScheduleError} `SCHEDULE_OPTION` for numbers that give no schedule, `UNKNOWN_ARGUMENT` for an unknown shape
  */
 export function warmupStableDecay({
   warmupSteps,
@@ -35,14 +39,25 @@ export function warmupStableDecay({
   minLrRatio = 0,
   numCycles = 1,
 }: WarmupStableDecayOptions): Schedule {
+  assertSpan({ warmupSteps, totalSteps });
+  assertNumber('decaySteps', decaySteps, (x) => x >= 0, 'a number of steps');
+  assertNumber('minLrRatio', minLrRatio, (x) => x >= 0 && x <= 1, 'a number from 0 to 1');
+  assertNumber('numCycles', numCycles, (x) => x > 0, 'a positive number');
+  for (const [option, shape] of Object.entries({ warmupType, decayType })) assertShape(option, shape);
   const decayStart = totalSteps - decaySteps;
   const fromMinimum = (x: number): number => Math.max(0, x * (1 - minLrRatio) + minLrRatio);
   return (s) => {
+    assertStep(s);
     if (s < warmupSteps) return fromMinimum(rise[warmupType](s / Math.max(1, warmupSteps)));
     if (s < decayStart) return 1;
     if (s < totalSteps) return fromMinimum(fall[decayType]((s - decayStart) / Math.max(1, decaySteps), numCycles));
     return minLrRatio;
   };
+}
+
+function assertShape(option: string, shape: string): void {
+  if ((shapes as readonly string[]).includes(shape)) return;
+  throw unknownName('UNKNOWN_ARGUMENT', option, String(shape), `${option} = "${String(shape)}" is no shape.`, shapes);
 }
 
 const rise: Record<Shape, (q: number) => number> = {

@@ -5,7 +5,7 @@ import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
 import type { ParameterSource } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
-import type { PoolSource, TimestepSampler, TimestepSamplerOptions } from '@musubi/samplers';
+import type { PoolSource, TimestepSamplerOptions } from '@musubi/samplers';
 
 import {
   assertDropout,
@@ -46,6 +46,8 @@ export interface RunParts<Config> {
   readonly networkWeights: Adapter | null;
   /** `--base_weights`; of two models they belong to the one for low noise, into which the original merges them. */
   readonly frozen: readonly InjectedAdapter[];
+  /** See `TrainingModelOptions`. */
+  readonly fuseProducts?: boolean;
 }
 
 export interface HighNoisePart {
@@ -95,6 +97,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     gradientCheckpointing: config.gradientCheckpointing,
     dropout,
     ...(parts.lower ? { lower: parts.lower } : {}),
+    fuseProducts: parts.fuseProducts ?? true,
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });
   const highNoiseGraphs = highNoise && createTrainingModel({ ...shared, weights: highNoise.weights });

@@ -190,8 +190,9 @@ describe.each(casesOf('text to video'))('8-bit weights of $name', (wanCase) => {
     float32 = await golden.readFloat32('step.pred');
   });
   afterAll(async () => {
-    for (const store of [golden, checkpoint, ...Array.from(stored.values(), ({ store }) => store)])
-      await store?.close();
+    await golden?.close();
+    await checkpoint?.close();
+    for (const { store } of stored.values()) await store.close();
   });
 
   const forward = (source: ParameterSource) => {

@@ -158,6 +158,13 @@ describe.each(wanRuns.slice(0, 1))('adapters of runs like %s', (name) => {
     });
   });
 
+  test('conv_dim and conv_alpha change nothing, which is told', async () => {
+    const finished = await run('--network_args conv_dim=4 conv_alpha=1');
+    expect(finished.losses).toEqual(plain.losses);
+    expect(await modulesOf(finished)).toEqual(await modulesOf(plain));
+    expect(finished.lines.filter((line) => /^conv_(dim|alpha) has no effect/.test(line))).toHaveLength(2);
+  });
+
   test('verbose lists the modules', async () => {
     const { lines } = await run('--network_args verbose=True', 1);
     expect(lines.filter((line) => /^ {2}lora_unet_\w+: rank \d+, alpha \d+$/.test(line))).toHaveLength(

@@ -8,6 +8,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { type RunFolder, openRunFolder, rewriteTensors, short, wanRuns } from './run-folder.ts';
 
+/** Files with 8-bit weights in a folder. */
+const made = async (where: string) => (await readdir(where)).filter((file) => /\.(?:fp8|int8)[-.]/.test(file));
+
 describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
   let folder: RunFolder;
   let runtime: Runtime;
@@ -24,7 +27,6 @@ describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
   });
 
   const run = (options: string, steps = 2) => folder.run(`${short(steps)} ${options}`, { runtime });
-  const made = async (where: string) => (await readdir(where)).filter((file) => /\.(?:fp8|int8)[-.]/.test(file));
 
   test.each([
     ['--fp8_base --fp8_scaled', 0.05],
@@ -58,6 +60,7 @@ describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
   });
 
   test('another checkpoint under the same name gets another file, and a damaged file is made anew', async () => {
+    await run('--fp8_base --fp8_scaled', 1);
     const before = await made('.');
     await rewriteTensors('dit.safetensors', 'new.safetensors', (tensor) => {
       return { ...tensor, data: tensor.data.map((x) => 0.5 * x) };
@@ -75,7 +78,7 @@ describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
     await writeFile(before[0]!, 'cut off');
     const { lines } = await run('--fp8_base --fp8_scaled', 1);
     expect(lines.some((line) => line.includes('are written to'))).toBe(true);
-  });
+  }, 180_000);
 
   test('base_weights are merged before', async () => {
     const { outcome } = await run('--learning_rate 0.05', 2);
@@ -86,7 +89,7 @@ describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
     expect(merged.losses).toBeAllClose(frozen.losses, { rtol: 0.01 });
     await run(`--base_weights ${outcome.path} --int8_base --fp8_cache_dir merged`, 1);
     expect(await made('merged')).toHaveLength(2);
-  });
+  }, 180_000);
 
   test('a checkpoint that has 8 bits already is refused', async () => {
     const [file] = await made('.');

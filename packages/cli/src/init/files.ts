@@ -92,14 +92,15 @@ export function datasetText(settings: Settings): string {
       ],
     ],
   ];
-  const helpOf = (name: string) => {
-    const help = datasetOptions.find((option) => option.name === name)?.help;
-    return help && `${help[0]?.toUpperCase()}${help.slice(1)}.`;
-  };
   const head = [
     '# What is trained on. [general] holds for all datasets; add another [[datasets]] for each further folder.',
   ];
-  return toml(head, sections, helpOf);
+  return toml(head, sections, datasetHelp);
+}
+
+function datasetHelp(name: string): string | undefined {
+  const help = datasetOptions.find((option) => option.name === name)?.help;
+  return help && `${help[0]?.toUpperCase()}${help.slice(1)}.`;
 }
 
 function toml(

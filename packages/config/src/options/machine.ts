@@ -1,7 +1,13 @@
 import { accepted, refused, type OptionSpec } from '../option-spec.ts';
 
 const attention = accepted('attention is part of the model graph and always exact; no library is chosen');
-const compile = accepted('ONNX Runtime optimizes the whole graph when it loads it');
+const compile = accepted('ONNX Runtime optimizes the whole graph when it loads it; the mode says how far');
+const mode = accepted(
+  'max-autotune turns on every graph optimization of ONNX Runtime, which changes how results round; other modes leave the default',
+);
+const fullGraph = accepted('a graph of which a node cannot run on the device is refused; on the CPU all can');
+const dynamic = accepted('one graph serves the shapes of all buckets');
+const oneCompiler = accepted('ONNX Runtime is the only compiler, and optimizes a graph once, when it loads it');
 const cuda = accepted('it concerns CUDA in PyTorch; this release computes on the CPU in float32');
 const swap = accepted('base weights stay in the checkpoint file and are read from it when a block needs them');
 const distributed = accepted('this release trains in one process');
@@ -60,7 +66,7 @@ export const machineOptions: readonly OptionSpec[] = [
     type: 'bool',
     default: false,
     group: 'memory',
-    help: 'Compile the blocks with PyTorch.',
+    help: 'Compile the blocks in PyTorch; here: optimize the graph as far as compile_mode says.',
     support: compile,
   },
   {
@@ -69,7 +75,7 @@ export const machineOptions: readonly OptionSpec[] = [
     default: 'inductor',
     group: 'memory',
     help: 'Compiler of PyTorch.',
-    support: compile,
+    support: oneCompiler,
   },
   {
     name: 'compile_mode',
@@ -77,8 +83,8 @@ export const machineOptions: readonly OptionSpec[] = [
     default: 'default',
     choices: compileModes,
     group: 'memory',
-    help: 'Effort of that compiler.',
-    support: compile,
+    help: 'Effort; max-autotune turns on all graph optimizations of ONNX Runtime.',
+    support: mode,
   },
   {
     name: 'compile_dynamic',
@@ -87,15 +93,15 @@ export const machineOptions: readonly OptionSpec[] = [
     choices: ['true', 'false', 'auto'],
     group: 'memory',
     help: 'Whether compiled shapes may vary.',
-    support: compile,
+    support: dynamic,
   },
   {
     name: 'compile_fullgraph',
     type: 'bool',
     default: false,
     group: 'memory',
-    help: 'Compile without graph breaks.',
-    support: compile,
+    help: 'Refuse a graph of which a node cannot run on the device.',
+    support: fullGraph,
   },
   {
     name: 'compile_cache_size_limit',
@@ -103,7 +109,7 @@ export const machineOptions: readonly OptionSpec[] = [
     default: null,
     group: 'memory',
     help: 'How many compilations are kept.',
-    support: compile,
+    support: oneCompiler,
   },
   {
     name: 'cuda_allow_tf32',
@@ -137,7 +143,7 @@ export const machineOptions: readonly OptionSpec[] = [
     choices: ['default', 'reduce-overhead', 'max-autotune'],
     group: 'memory',
     help: 'Older way to compile: effort.',
-    support: compile,
+    support: mode,
   },
   {
     name: 'dynamo_fullgraph',
@@ -145,7 +151,7 @@ export const machineOptions: readonly OptionSpec[] = [
     default: false,
     group: 'memory',
     help: 'Older way to compile: no breaks.',
-    support: compile,
+    support: fullGraph,
   },
   {
     name: 'dynamo_dynamic',
@@ -153,7 +159,7 @@ export const machineOptions: readonly OptionSpec[] = [
     default: false,
     group: 'memory',
     help: 'Older way to compile: shapes vary.',
-    support: compile,
+    support: dynamic,
   },
   {
     name: 'blocks_to_swap',
@@ -183,6 +189,7 @@ export const machineOptions: readonly OptionSpec[] = [
     name: 'block_swap_ring_size',
     type: 'int',
     default: 2,
+    range: { min: 1 },
     group: 'memory',
     help: 'Number of buffers for uploads.',
     support: swap,

@@ -53,7 +53,7 @@ export function readArguments(
     pair: (key) => {
       const pair = read(key);
       const [first, second, ...more]: unknown[] = Array.isArray(pair) ? pair : [];
-      if (typeof first === 'number' && typeof second === 'number' && more.length === 0) return [first, second];
+      if (isFinite(first) && isFinite(second) && more.length === 0) return [first, second];
       throw wrong(key, 'a pair of numbers, e.g. (1e-30, 1e-3)');
     },
     boolean: (key) => {
@@ -63,6 +63,10 @@ export function readArguments(
     },
     isGiven: (key) => given[key] !== undefined && given[key] !== null,
   };
+}
+
+function isFinite(x: unknown): x is number {
+  return Number.isFinite(x);
 }
 
 function isBeta(x: unknown): x is number {

@@ -1,8 +1,19 @@
 import { OptimizerError } from '../errors.ts';
 import type { ParameterGroup } from '../optimizer.ts';
 
-/** @throws {OptimizerError} `BAD_PARAMETERS` for no parameter at all, two of a name, a shape that does not fit, values that are no numbers */
+/**
+ * @throws {OptimizerError} `BAD_PARAMETERS` for no parameter at all, two of a name, a shape that does not fit, values that are
+ *   no numbers; `BAD_LEARNING_RATE`
+ */
 export function assertGroups(groups: readonly ParameterGroup[]): void {
+  for (const { name, learningRate } of groups) {
+    if (learningRate >= 0 && learningRate < Infinity) continue;
+    const problem = `The group "${name}" has the learning rate ${learningRate}.`;
+    throw new OptimizerError('BAD_LEARNING_RATE', problem, 'Give every group a number of at least 0, e.g. 1e-4.', {
+      option: 'learningRate',
+      value: learningRate,
+    });
+  }
   const names = new Set<string>();
   for (const { name, data, shape } of groups.flatMap(({ parameters }) => parameters)) {
     const size = shape.reduce((product, n) => product * n, 1);

@@ -1,5 +1,5 @@
 import { fromFloat32, toFloat32 } from '@musubi/safetensors';
-import { decodeFp8, encodeScaled } from '../codec.ts';
+import { decodeFp8, encodeClamped } from '../codec.ts';
 import { FP8_FORMATS } from '../formats.ts';
 import { PIECE, WINDOW } from './engine.ts';
 import type { Engine } from './engine.ts';
@@ -54,7 +54,7 @@ export function createPlainEngine(): Engine {
     encode(format, dtype, groups, size, firstCode) {
       for (let g = 0; g < groups; g++) {
         const group = wide.subarray(g * size, (g + 1) * size);
-        codes.set(encodeScaled(group, scales[g]!, format), firstCode + g * size);
+        codes.set(encodeClamped(group, scales[g]!, format), firstCode + g * size);
       }
       decode(format, groups, size, firstCode);
       const count = groups * size;

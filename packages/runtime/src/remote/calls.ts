@@ -76,9 +76,11 @@ export function createCalls(post: Post): Calls {
   };
 }
 
+const nothing = (): void => undefined;
+
 function withResolvers<T>() {
-  let resolve: (value: T) => void = () => undefined;
-  let reject: (error: unknown) => void = () => undefined;
+  let resolve: (value: T) => void = nothing;
+  let reject: (error: unknown) => void = nothing;
   const promise = new Promise<T>((yes, no) => {
     resolve = yes;
     reject = no;

@@ -43,7 +43,7 @@ async function startWorker(worker: Worker, options: EngineOptions): Promise<Runt
     const why = event.message || 'its script cannot be loaded';
     calls.fail(`the worker failed: ${why}`, event.error ?? new Error(why));
   });
-  worker.postMessage({ kind: 'start', options } satisfies StartMessage);
+  worker.postMessage({ kind: 'start', options } satisfies StartMessage, []);
 
   async function close(): Promise<void> {
     try {

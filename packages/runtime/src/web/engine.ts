@@ -70,6 +70,8 @@ export interface WebGpuSupport {
   readonly float16: boolean;
 }
 
+const lacking = (reason: string, remedy: string) => ({ available: false, reason, remedy, float16: false });
+
 /** The part of WebGPU that is asked for, which not every version of TypeScript's DOM types has. */
 interface Gpu {
   requestAdapter(): Promise<{ readonly features: { has(feature: string): boolean } } | null>;
@@ -77,7 +79,6 @@ interface Gpu {
 
 /** Whether this browser, or this worker, has WebGPU, and if not why. */
 export async function inspectWebGpu(): Promise<WebGpuSupport> {
-  const lacking = (reason: string, remedy: string) => ({ available: false, reason, remedy, float16: false });
   const gpu = (navigator as { readonly gpu?: Gpu }).gpu;
   if (!globalThis.isSecureContext) {
     return lacking('this page is not a secure context', 'Serve it by https or from localhost, or use device "wasm".');

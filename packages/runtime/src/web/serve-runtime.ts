@@ -14,7 +14,7 @@ export interface StartMessage {
 
 /** What is used of the global scope of a worker. */
 interface WorkerScope {
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
   postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
 }
 
@@ -32,20 +32,20 @@ export function serveRuntime(ort: WebOrtModule): void {
   let answer: ((message: CallMessage) => Promise<void>) | undefined;
   let last: Promise<void> = Promise.resolve();
 
-  scope.onmessage = ({ data }) => {
+  scope.addEventListener('message', ({ data }) => {
     const message = data as StartMessage | CallMessage;
     last = last.then(() => ('kind' in message ? start(message) : answer?.(message)));
-  };
+  });
 
   async function start({ options }: StartMessage): Promise<void> {
     let runtime: Runtime;
     try {
       runtime = await createCallerRuntime(ort, options);
     } catch (error) {
-      scope.postMessage({ kind: 'failed', id: null, error: packError(error) } satisfies Reply);
+      scope.postMessage({ kind: 'failed', id: null, error: packError(error) } satisfies Reply, []);
       return;
     }
     answer = createAnswers(runtime, scope);
-    scope.postMessage({ kind: 'ready', info: { ...runtime.info, thread: 'worker' } } satisfies Reply);
+    scope.postMessage({ kind: 'ready', info: { ...runtime.info, thread: 'worker' } } satisfies Reply, []);
   }
 }

@@ -1,3 +1,5 @@
+import { unknownName } from '../errors.ts';
+
 /** Element types of a transformer's arithmetic. */
 export type FloatDtype = 'float32' | 'bfloat16' | 'float16';
 
@@ -25,3 +27,9 @@ export const roundTo: Record<FloatDtype, (value: number) => number> = {
     return Math.sign(x) * (down + (up ? 1 : 0)) * spacing;
   },
 };
+
+/** @throws {SamplerError} `SAMPLER_OPTION` with the known types */
+export function assertDtype(dtype: string): asserts dtype is FloatDtype {
+  if (Object.hasOwn(roundTo, dtype)) return;
+  throw unknownName('SAMPLER_OPTION', 'dtype', String(dtype), 'an element type', Object.keys(roundTo));
+}

@@ -39,7 +39,7 @@ export function readArguments(
     },
     numbers: (key) => {
       const value = args[key];
-      if (Array.isArray(value) && value.every((x): x is number => typeof x === 'number')) return value;
+      if (Array.isArray(value) && value.every((x): x is number => Number.isFinite(x))) return value;
       throw wrong(key, 'a list of numbers, e.g. [10, 30]');
     },
     boolean: (key, fallback) => {

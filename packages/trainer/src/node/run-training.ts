@@ -100,7 +100,8 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     const runtime = await openRuntime(hooks.runtime, closing);
     if (hooks.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
     const request = (label: string, { training }: AssembledRun['graphs']) => {
-      return { label, model: encodeModel(training), externalFiles: files.paths, memory };
+      const { level: optimization, onDeviceOnly } = config.graphOptimization;
+      return { label, model: encodeModel(training), externalFiles: files.paths, memory, optimization, onDeviceOnly };
     };
     const requests = [
       request('training_model', run.graphs),
@@ -195,7 +196,7 @@ function describeModels(config: TrainConfig, boundary: number | null, logger: (l
 function describeRun(
   { adapter, plan, notLoaded }: AssembledRun,
   data: TrainingData,
-  { networkVerbose, networkKind, loraplusLrRatio, scaleWeightNorms }: TrainConfig,
+  { networkVerbose, networkKind, networkArgs, loraplusLrRatio, scaleWeightNorms }: TrainConfig,
   logger: (line: string) => void,
 ) {
   if (notLoaded.length > 0) {
@@ -206,6 +207,9 @@ function describeRun(
   logger(`${adapter.modules.length} modules, ${size}`);
   if (networkVerbose) {
     for (const { name, rank, alpha } of adapter.modules) logger(`  ${name}: rank ${rank}, alpha ${alpha}`);
+  }
+  for (const key of ['conv_dim', 'conv_alpha'].filter((name) => name in (networkArgs ?? {}))) {
+    logger(`${key} has no effect: the blocks of this model have no convolutions.`);
   }
   if (networkKind === 'lora') return;
   if (loraplusLrRatio !== null) logger('loraplus_lr_ratio has no effect: this kind of adapter has no lora_up.');

@@ -6,6 +6,7 @@ import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora
 import { resolveWeights, wan } from '@musubi/models';
 import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
+import { runsOn } from '@musubi/runtime';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
 
 import type { RunHooks, TrainOutcome } from '../node/run-hooks.ts';
@@ -40,6 +41,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const { files, runtime, logger = () => {} } = options;
   const startedAt = Date.now() / 1000;
   assertSupported(config);
+  assertRightGradients(runtime);
   const [sessionId = 0, ownSeed = 0] = crypto.getRandomValues(new Uint32Array(2));
   const seed = config.seed ?? ownSeed;
   const pythonRandom = new PythonRandom(seed);
@@ -56,8 +58,8 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   );
   const dit = find(files, 'dit', config.dit);
   const checkpoint = await openSafetensors(blobSource(dit, config.dit));
-  const { task, modelConfig } = config;
-  const model = resolveWeights(checkpoint, wan, { task, ...(modelConfig ? { modelConfig } : {}) });
+  const stated = config.modelConfig ?? (await readModelJson(config.dit, files));
+  const model = resolveWeights(checkpoint, wan, { task: config.task, ...(stated ? { modelConfig: stated } : {}) });
   const run = assembleRun({
     config,
     seed,
@@ -68,6 +70,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     pythonRandom,
     networkWeights: await readNetworkWeights(config, files),
     frozen: [],
+    fuseProducts: runsOn(runtime.info.device ?? 'wasm', 'FusedMatMul'),
   });
   if (run.notLoaded.length > 0) {
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
@@ -155,6 +158,23 @@ async function adapterBytes(
   }
 }
 
+/** `model.json` beside the checkpoint says what shapes cannot tell; null where there is none. */
+async function readModelJson(dit: string, files: ReadonlyMap<string, Blob>): Promise<Record<string, unknown> | null> {
+  const path = dit.slice(0, dit.lastIndexOf('/') + 1) + 'model.json';
+  const text = await files.get(path)?.text();
+  if (text === undefined) return null;
+  try {
+    const content: unknown = JSON.parse(text);
+    if (typeof content === 'object' && content !== null && !Array.isArray(content)) {
+      return content as Record<string, unknown>;
+    }
+  } catch {
+    // said below
+  }
+  const remedy = 'Correct it, or leave it out.';
+  throw new TrainerError('FILE_UNUSABLE', `${path} is no JSON object.`, remedy, { option: 'dit', file: path });
+}
+
 async function readNetworkWeights(
   { networkWeights }: TrainConfig,
   files: ReadonlyMap<string, Blob>,
@@ -169,6 +189,13 @@ function find(files: ReadonlyMap<string, Blob>, option: string, path: string): B
   if (blob) return blob;
   const found = `${option} = "${path}" is not among the ${files.size} files given.`;
   throw new TrainerError('FILE_UNUSABLE', found, 'Add the file, or correct its name.', { option, file: path });
+}
+
+/** On WebGPU the first loss is right and later ones are off by up to 0.5 %: some gradient is wrong there. */
+function assertRightGradients({ info }: Runtime): void {
+  if (info.device !== 'webgpu') return;
+  const found = 'Training on WebGPU does not give the gradients of the CPU yet.';
+  throw new TrainerError('OPTION_CONFLICT', found, 'Use a runtime with device "wasm".', { option: 'device' });
 }
 
 function assertSupported({ ditHighNoise, baseWeights }: TrainConfig): void {

@@ -1,0 +1,44 @@
+import type { Provider } from './types.ts';
+
+/**
+ * Operators that a provider of ONNX Runtime 1.30 computes on its device in float32, of those that our graphs consist of. A
+ * node with another one would run on the CPU, with copies of its tensors there and back. Providers that are not listed
+ * compute all of them.
+ *
+ * WebGPU has no kernel for FusedMatMul, Attention, Sign and Round, nor any for float8, bfloat16 and int64: of shape
+ * arithmetic, which is int64, parts stay on the CPU.
+ */
+export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<string>>>> = {
+  webgpu: new Set([
+    'Add',
+    'Cast',
+    'Concat',
+    'ConstantOfShape',
+    'Div',
+    'Expand',
+    'Gelu',
+    'Gemm',
+    'LayerNormalization',
+    'MatMul',
+    'Mul',
+    'Neg',
+    'ReduceMean',
+    'ReduceSum',
+    'Reshape',
+    'RotaryEmbedding',
+    'Shape',
+    'Sigmoid',
+    'SimplifiedLayerNormalization',
+    'Slice',
+    'Softmax',
+    'Split',
+    'Squeeze',
+    'Sub',
+    'Transpose',
+    'Unsqueeze',
+  ]),
+};
+
+/** Whether a provider computes an operator on its device, see {@link providerOperators}. */
+export const runsOn = (provider: Provider, operator: string): boolean =>
+  providerOperators[provider]?.has(operator) ?? true;
