@@ -18,7 +18,6 @@ function runTool(...args) {
 
 if (await run('install', installWorkspace)) {
   // these import what the installation brings
-  const { browserTests } = await import('./browser-test.mjs');
   const { checkContributing } = await import('./check-contributing.mjs');
   const { checkDist } = await import('./check-dist.mjs');
   const { checkDocs } = await import('./docs-check.mjs');
@@ -39,7 +38,6 @@ if (await run('install', installWorkspace)) {
   if (isBuilt) await run('built entries', checkDist);
   await run('documentation examples', () => checkDocs());
   await run('unit and golden tests', () => runVitest(['run']));
-  await run('browser tests', browserTests);
   if (isBuilt) await run('packed packages, installed elsewhere', packAndRun);
   if (isBuilt) await run('rehearsal of a release, pure packages', () => rehearse({ onlyPure: true }));
 }

@@ -182,7 +182,9 @@ function lower(base: Base, graph: Graph, source: ParameterSource, isPacked = fal
   return lowerEightBit(base as Method, { forward: isPacked ? 'product' : 'dequantize' })(graph, source);
 }
 
-const bytesOf = (chosen: readonly TensorInfo[]): number => chosen.reduce((sum, w) => sum + w.byteLength, 0);
+function bytesOf(chosen: readonly TensorInfo[]): number {
+  return chosen.reduce((sum, w) => sum + w.byteLength, 0);
+}
 
 function planFor(weights: ReadonlyMap<string, TensorInfo>) {
   const stored = [...weights.values()];

@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 import { ConfigError, findCommand, readLaunchLine, resolveCommand, splitCommandLine } from '@musubi/config';
 
-const text = readFileSync(new URL('fixtures/old-command-lines.txt', import.meta.url), 'utf8').replaceAll('\r\n', '\n');
-const lines = text.split(/\n\n+/).filter((line) => line.trim() !== '' && !line.startsWith('#'));
+import { oldCommandLines as lines } from './old-command-lines.ts';
 
 const config =
   'task = "t2v-1.3B"\ndit = "m.safetensors"\ndataset_config = "d.toml"\noptimizer_type = "AdamW"\nnetwork_module = "networks.lora_wan"\noutput_dir = "out"\noutput_name = "a"\n';

@@ -8,6 +8,7 @@ export type { ConfigErrorCode, ConfigProblem } from './errors.ts';
 export type { DeviceChoice } from './to-device.ts';
 export { graphOptimizationTable } from './graph-optimization.ts';
 export type { GraphOptimization } from './graph-optimization.ts';
+export type { InspectConfig } from './inspect-config.ts';
 export { nearestName } from './internal/nearest.ts';
 export { parseKeyValue } from './key-value.ts';
 export type { KeyValueFault } from './key-value.ts';

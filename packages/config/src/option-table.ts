@@ -1,4 +1,5 @@
 import type { OptionSpec } from './option-spec.ts';
+import { analysisOptions } from './options/analysis.ts';
 import { cachingOptions } from './options/caching.ts';
 import { deviceOptions } from './options/device.ts';
 import { eightBitOptions } from './options/eight-bit.ts';
@@ -28,4 +29,5 @@ export const optionTable: readonly OptionSpec[] = [
   ...generationOptions,
   ...loraToolOptions,
   ...quantizingOptions,
+  ...analysisOptions,
 ];

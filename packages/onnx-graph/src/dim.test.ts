@@ -178,5 +178,3 @@ describe('symbolic lengths', () => {
     expect(toDim('2 * min( S * B , 4 )')).toBe('2*min(B*S,4)');
   });
 });
-
-const cut = (start: number, end: number) => dimSub(dimMin('S', end), dimMin('S', start));

@@ -38,7 +38,6 @@ const wasmPaths = `${location.origin}/onnxruntime/`;
 const kinds = [
   { name: 'WebAssembly in a worker', options: () => ({ worker: startWorker(), threads: 1 }), rtol: 1e-5 },
   { name: 'WebAssembly in two threads', options: () => ({ worker: startWorker(), threads: 2 }), rtol: 1e-5 },
-  { name: 'WebGPU', options: () => ({ worker: startWorker(), device: 'webgpu' as const }), rtol: 1e-4 },
 ];
 
 describe.each(kinds)('20 steps on $name', ({ options, rtol }) => {

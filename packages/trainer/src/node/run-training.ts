@@ -245,8 +245,12 @@ function loweringFor({ method }: EightBitBase, { prepackWeights }: MemoryPlan, {
   return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', hasFloat8 });
 }
 
-/** @param models whose sessions are open at the same time */
-function memoryFor(models: readonly Pick<StoredBase, 'weights'>[]): MemoryPlan {
+/**
+ * How the sessions of these models spend memory.
+ *
+ * @param models whose sessions are open at the same time
+ */
+export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[]): MemoryPlan {
   const stored = models.flatMap(({ weights }) => [...weights.values()]);
   return planMemory({
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
