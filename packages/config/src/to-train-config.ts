@@ -4,6 +4,7 @@ import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
 import { toDevice } from './to-device.ts';
+import { toAttention } from './to-attention.ts';
 import { toEightBitBase } from './to-eight-bit-base.ts';
 import { toLoggingConfig } from './to-logging-config.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
@@ -97,6 +98,7 @@ export async function toTrainConfig(
     maxTrainEpochs: numberOrNull('max_train_epochs'),
     gradientAccumulationSteps: number('gradient_accumulation_steps'),
     gradientCheckpointing: flag('gradient_checkpointing'),
+    attention: toAttention(values),
     graphOptimization: toGraphOptimization(values),
     device: toDevice(values),
     strictDevice: flag('strict_device'),

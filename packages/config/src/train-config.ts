@@ -2,6 +2,7 @@ import type { DeviceChoice } from './to-device.ts';
 import type { GraphOptimization } from './graph-optimization.ts';
 import type { qinglongPresets, timestepSamplings, weightingSchemes } from './options/optimization.ts';
 import type { wanTasks } from './options/model.ts';
+import type { AttentionChoice } from './to-attention.ts';
 import type { PlainValue } from './python-value.ts';
 
 export type WanTask = (typeof wanTasks)[number];
@@ -159,6 +160,7 @@ export interface TrainConfig {
   readonly maxTrainEpochs: number | null;
   readonly gradientAccumulationSteps: number;
   readonly gradientCheckpointing: boolean;
+  readonly attention: AttentionChoice;
   /** What the options about compiling come to. */
   readonly graphOptimization: GraphOptimization;
   readonly device: DeviceChoice;
