@@ -10,7 +10,7 @@ import { openTrainingData } from '@musubi/dataset/node';
 import { wan } from '@musubi/models';
 import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
-import { type MemoryPlan, planMemory } from '@musubi/runtime';
+import { type MemoryPlan, type Provider, planMemory } from '@musubi/runtime';
 
 import type { RunHooks, TrainOutcome } from './run-hooks.ts';
 
@@ -93,7 +93,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       pythonRandom,
       networkWeights,
       frozen: config.eightBitBase ? [] : frozen,
-      ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory) } : {}),
+      ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory, hooks.runtime?.info.device) } : {}),
     });
     describeRun(run, data, config, logger);
 
@@ -231,8 +231,12 @@ async function storeWeights(
 }
 
 /** The 8-bit product of ONNX Runtime is the faster one only where sessions may pack weights. */
-function loweringFor({ method }: EightBitBase, { prepackWeights }: MemoryPlan): LowerWeights {
-  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize' });
+export function loweringFor(
+  { method }: EightBitBase,
+  { prepackWeights }: MemoryPlan,
+  provider: Provider = 'cpu',
+): LowerWeights {
+  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', provider });
 }
 
 /**
