@@ -1,7 +1,7 @@
 // `npm run quickstart`: installs, builds what it needs, and goes the whole way from pictures to a LoRA through the real
 // command line, in quickstart/: captioned pictures, caches of latents and of text, training. The models are very small
 // ones with random weights. Running it again starts afresh.
-import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { installWorkspace, runPnpm } from './lib/package-managers.mjs';
 import { runNode } from './lib/run.mjs';
@@ -10,35 +10,6 @@ import { root } from './lib/workspace.mjs';
 const folder = join(root, 'quickstart');
 const here = (...parts) => relative(process.cwd(), join(folder, ...parts));
 const stages = 5;
-
-const dataset = `[general]
-resolution = [128, 128]
-caption_extension = ".txt"
-enable_bucket = true
-batch_size = 2
-
-[[datasets]]
-image_directory = "images"
-cache_directory = "cache"
-`;
-
-const config = `task = "t2v-1.3B"
-dit = "wan.safetensors"
-dataset_config = "dataset.toml"
-network_module = "networks.lora_wan"
-network_dim = 8
-network_alpha = 8
-optimizer_type = "AdamW"
-learning_rate = 3e-3
-lr_scheduler = "cosine"
-lr_warmup_steps = 5
-timestep_sampling = "shift"
-discrete_flow_shift = 3.0
-max_train_steps = 100
-seed = 42
-output_dir = "output"
-output_name = "my_lora"
-`;
 
 try {
   console.log(`1/${stages}  Installing and building (without type declarations, which a run does not need)`);
@@ -86,22 +57,12 @@ function build() {
 
 /** Writes everything a user brings along; returns the pictures. */
 async function prepare() {
-  // these import what the installation brings and the build makes
-  const { writeSamplePictures } = await import('./lib/sample-pictures.mjs');
-  const { smallTokenizer } = await import('./lib/small-tokenizer.mjs');
-  const { writeTinyModels } = await import('./lib/tiny-models.mjs');
+  // this imports what the installation brings and the build makes
+  const { writeQuickstart } = await import('./lib/quickstart-project.mjs');
   for (const name of ['images', 'cache', 'output', 'tokenizer']) {
     rmSync(join(folder, name), { recursive: true, force: true });
   }
-  mkdirSync(join(folder, 'images'), { recursive: true });
-  mkdirSync(join(folder, 'tokenizer'));
-  const pictures = await writeSamplePictures(join(folder, 'images'));
-  const { tokenizerJson, tokenizerConfig } = smallTokenizer(pictures.map(({ caption }) => caption));
-  writeFileSync(join(folder, 'tokenizer', 'tokenizer.json'), JSON.stringify(tokenizerJson));
-  writeFileSync(join(folder, 'tokenizer', 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
-  await writeTinyModels(folder, tokenizerJson.model.vocab.length);
-  writeFileSync(join(folder, 'dataset.toml'), dataset);
-  writeFileSync(join(folder, 'config.toml'), config);
+  const pictures = await writeQuickstart(folder);
   for (const { file, caption } of pictures.slice(0, 3))
     console.log(`     ${relative(process.cwd(), file)}: ${caption}`);
   console.log(`     and ${pictures.length - 3} more, each with its caption in a text file`);
