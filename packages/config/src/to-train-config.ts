@@ -3,6 +3,7 @@ import { toGraphOptimization } from './graph-optimization.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
+import { toDevice } from './to-device.ts';
 import { toEightBitBase } from './to-eight-bit-base.ts';
 import { toLoggingConfig } from './to-logging-config.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
@@ -96,6 +97,8 @@ export async function toTrainConfig(
     gradientAccumulationSteps: number('gradient_accumulation_steps'),
     gradientCheckpointing: flag('gradient_checkpointing'),
     graphOptimization: toGraphOptimization(values),
+    device: toDevice(values),
+    strictDevice: flag('strict_device'),
 
     outputDir: text('output_dir'),
     outputName: text('output_name'),

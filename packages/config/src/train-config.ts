@@ -1,3 +1,4 @@
+import type { DeviceChoice } from './to-device.ts';
 import type { GraphOptimization } from './graph-optimization.ts';
 import type { qinglongPresets, timestepSamplings, weightingSchemes } from './options/optimization.ts';
 import type { wanTasks } from './options/model.ts';
@@ -160,6 +161,9 @@ export interface TrainConfig {
   readonly gradientCheckpointing: boolean;
   /** What the options about compiling come to. */
   readonly graphOptimization: GraphOptimization;
+  readonly device: DeviceChoice;
+  /** A step of which the device leaves operators to the CPU ends the run. */
+  readonly strictDevice: boolean;
 
   readonly outputDir: string;
   /** File name of the result without extension. */
