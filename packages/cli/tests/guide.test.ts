@@ -117,21 +117,13 @@ describe('each block, in order, in one folder', () => {
     expect(existsSync(join('output', `addition-${count}.safetensors`))).toBe(true);
   }
 
-  async function writeWholeFile(name: string, code: string): Promise<void> {
-    writeFileSync(name, small(code));
-    if (name !== 'dataset.toml') return;
-    for (const text of [code, small(code)]) {
-      expect(readDatasetConfig(parseDatasetConfig(text, name), 'wan').length).toBeGreaterThan(0);
-    }
-  }
-
   test.each(blocks.filter(({ language }) => language !== 'ts'))(
     `${english}, line $line`,
     async (block) => {
       const name = fileNameOf(block);
       if (block.language === 'sh') for (const line of commandsOf(block)) await runLine(line);
       else if (name === null) await trainWith(block.code);
-      else await writeWholeFile(name, block.code);
+      else writeWholeFile(name, block.code);
     },
     600_000,
   );
@@ -217,6 +209,14 @@ describe.each(guides)('%s', (file) => {
     }
   });
 });
+
+function writeWholeFile(name: string, code: string): void {
+  writeFileSync(name, small(code));
+  if (name !== 'dataset.toml') return;
+  for (const text of [code, small(code)]) {
+    expect(readDatasetConfig(parseDatasetConfig(text, name), 'wan').length).toBeGreaterThan(0);
+  }
+}
 
 /** The cells of a row of a table. */
 function cells(row: string): readonly string[] {
