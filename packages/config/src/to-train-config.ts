@@ -9,6 +9,7 @@ import { toLoggingConfig } from './to-logging-config.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
 import type { OptionsRead, ReadText } from './read-options.ts';
+import { recordedConfig } from './recorded-config.ts';
 import type {
   NetworkKind,
   QinglongPreset,
@@ -120,6 +121,7 @@ export async function toTrainConfig(
     metadataReso: textOrNull('metadata_reso'),
     metadataArch: textOrNull('metadata_arch'),
 
+    recordedConfig: recordedConfig(options),
     metadataText: {
       ...Object.fromEntries(
         [...options].flatMap(([name, { value, spec }]) => (spec.isSecret ? [] : [[name, pythonText(value)]])),

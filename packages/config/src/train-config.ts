@@ -193,6 +193,9 @@ export interface TrainConfig {
    * (`weight_decay=0.1,betas=(0.9, 0.95)`), and the empty text stands for none.
    */
   readonly metadataText: Readonly<Record<string, string>>;
+
+  /** All options that have a value, as JSON for saved metadata: no secrets, and no folders. */
+  readonly recordedConfig: string;
 }
 
 /** A count of steps in a run of `maxTrainSteps`; shares are cut to a whole number. */
