@@ -42,4 +42,5 @@ export { type EncodeOptions, encodeModel } from './encode.ts';
 export { fuseProducts } from './passes/fuse-products.ts';
 export { type AttentionChunks, type AttentionPlan, attentionRows, lowerAttention } from './passes/lower-attention.ts';
 export { gate, gateAll, gateWeights } from './passes/gate.ts';
+export { computeRmsDeviations } from './passes/rms-deviations.ts';
 export { type Rewriter, type Visit, consumersOf, copyNode, nodesNeeded, rewriteGraph } from './rewrite.ts';

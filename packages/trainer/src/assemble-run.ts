@@ -47,7 +47,7 @@ export interface RunParts<Config> {
   /** `--base_weights`; of two models they belong to the one for low noise, into which the original merges them. */
   readonly frozen: readonly InjectedAdapter[];
   /** See `TrainingModelOptions`. */
-  readonly fuseProducts?: boolean;
+  readonly forWebGpu?: boolean;
 }
 
 export interface HighNoisePart {
@@ -97,7 +97,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     gradientCheckpointing: config.gradientCheckpointing,
     dropout,
     ...(parts.lower ? { lower: parts.lower } : {}),
-    fuseProducts: parts.fuseProducts ?? true,
+    forWebGpu: parts.forWebGpu ?? false,
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });
   const highNoiseGraphs = highNoise && createTrainingModel({ ...shared, weights: highNoise.weights });

@@ -25,8 +25,8 @@ export interface TrainingModelOptions<Config> {
   readonly dropout?: DropoutOptions;
   /** What is done last to each graph, e.g. to compute with weights that are stored in 8 bits. */
   readonly lower?: LowerWeights;
-  /** Default true; false for providers that lack `FusedMatMul`, such as WebGPU. */
-  readonly fuseProducts?: boolean;
+  /** Use only operators that WebGPU computes, and computes right. Default false. */
+  readonly forWebGpu?: boolean;
 }
 
 /** A graph that computes the same with weights that lie in their file in another form. */
@@ -46,7 +46,7 @@ export interface TrainingModel extends TrainingGraphs {
  */
 export function createTrainingModel<Config>(options: TrainingModelOptions<Config>): TrainingModel {
   const { architecture, config, weights, adapter, frozen = [], dropout = {} } = options;
-  const { gradientCheckpointing = false, attention = 'whole', lower = (graph) => graph, fuseProducts = true } = options;
+  const { gradientCheckpointing = false, attention = 'whole', lower = (graph) => graph, forWebGpu = false } = options;
   const base = new Graph(architecture.longName);
   const { prediction } = architecture.build(createParams(base, weights), config);
   base.output(
@@ -60,7 +60,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     trainable,
     gradientCheckpointing,
     attention,
-    fuseProducts,
+    forWebGpu,
   });
   return {
     training: lower(training, weights),
