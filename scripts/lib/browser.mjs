@@ -19,7 +19,8 @@ export async function launchBrowser() {
   const browser = await puppeteer.launch({
     executablePath: found.path,
     headless: found.isShell ? 'shell' : true,
-    env: { ...process.env, ...found.env },
+    // golden dates are local times of this zone
+    env: { ...process.env, TZ: 'UTC', ...found.env },
     // containers forbid what the sandbox needs; the pages are our own
     args: ['--no-sandbox', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', ...webGpu],
     protocolTimeout: 1_800_000,

@@ -5,7 +5,7 @@ import type { Provider } from './types.ts';
  * node with another one would run on the CPU, with copies of its tensors there and back. Providers that are not listed
  * compute all of them.
  *
- * WebGPU has no kernel for FusedMatMul, Attention, Sign and Round, nor any for float8, bfloat16 and int64: of shape
+ * Of SimplifiedLayerNormalization WebGPU gives the first output only; its second one is wrong. WebGPU has no kernel for FusedMatMul, Attention, Sign and Round, nor any for float8, bfloat16 and int64: of shape
  * arithmetic, which is int64, parts stay on the CPU.
  */
 export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<string>>>> = {
@@ -22,6 +22,7 @@ export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<st
     'MatMul',
     'Mul',
     'Neg',
+    'Reciprocal',
     'ReduceMean',
     'ReduceSum',
     'Reshape',
@@ -32,6 +33,7 @@ export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<st
     'Slice',
     'Softmax',
     'Split',
+    'Sqrt',
     'Squeeze',
     'Sub',
     'Transpose',

@@ -49,7 +49,7 @@ export interface RunParts<Config> {
   /** Default: whole. See `planAttention`. */
   readonly attention?: AttentionPlan;
   /** See `TrainingModelOptions`. */
-  readonly fuseProducts?: boolean;
+  readonly forWebGpu?: boolean;
   readonly gatesOnDevice?: boolean;
 }
 
@@ -101,7 +101,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     attention: parts.attention ?? 'whole',
     dropout,
     ...(parts.lower ? { lower: parts.lower } : {}),
-    fuseProducts: parts.fuseProducts ?? true,
+    forWebGpu: parts.forWebGpu ?? false,
     gatesOnDevice: parts.gatesOnDevice ?? false,
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });

@@ -21,10 +21,10 @@ export interface OpenGraphOptions {
 /** Opens sessions for models that only run forward: encoders of captions and pictures, decoders. */
 export function createOpenGraph(runtime: Runtime, options: OpenGraphOptions): OpenGraph {
   const { externalFiles, weights, threads, device = { provider: 'cpu', deviceId: 0 } } = options;
-  const { fuseProducts: isFused, gatesOnDevice } = graphFor(device);
+  const { forWebGpu, gatesOnDevice } = graphFor(device);
   const memory = forwardMemory(weights, threads);
   const lower = (graph: Graph): Graph => {
-    const gated = gateWeights(isFused ? fuseProducts(graph) : graph);
+    const gated = gateWeights(forWebGpu ? graph : fuseProducts(graph));
     return gatesOnDevice ? gateOnDevice(gated) : gated;
   };
   const where = { externalFiles, memory, providers: [device.provider], deviceId: device.deviceId };
