@@ -37,6 +37,8 @@ const oursInTraining = [
   'fp8_quant_mode',
   'fp8_block_size',
   'fp8_cache_dir',
+  'attn_mode',
+  'attn_chunk',
   'show_lr_schedule',
   'qinglong_preset',
   'qinglong_ratios',

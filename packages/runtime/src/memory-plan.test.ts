@@ -27,6 +27,13 @@ describe('planMemory', () => {
     expect(plan).toEqual({ prepackWeights: false, arena: false, memoryPattern: false, foldConstants: true });
   });
 
+  test('keeps memory of large models between runs where they are convolutions or have attention in pieces', () => {
+    const large = { weightBytes: 20 * GiB, totalMemoryBytes: 64 * GiB };
+
+    expect(planMemory({ ...large, kind: 'convolutions' }).arena).toBe(true);
+    expect(planMemory({ ...large, attentionInPieces: true }).arena).toBe(true);
+  });
+
   test('keeps narrow weights narrow and the memory for widening them', () => {
     const plan = planMemory({ weightBytes: 28 * GiB, totalMemoryBytes: 64 * GiB, narrowWeights: true, threads: 6 });
 

@@ -21,6 +21,7 @@ import { createSaving } from '../saving.ts';
 import { resolveTimestepBoundary } from '../timestep-boundary.ts';
 import type { LowerWeights } from '../training-model.ts';
 import { type TrainingHooks, train } from '../train.ts';
+import { chooseAttention } from './choose-attention.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
@@ -80,7 +81,12 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       storeWeights(config, base, option, merged, { closing, logger, signal: hooks.signal });
     const base = await store(model, 'dit', frozen);
     const highBase = high && (await store(high, 'dit_high_noise', []));
-    const memory = memoryFor(highBase && !config.offloadInactiveDit ? [base, highBase] : [base]);
+    const attention = chooseAttention(config, wan, model.config, data);
+    logger(attention.reason);
+    const memory = memoryFor(
+      highBase && !config.offloadInactiveDit ? [base, highBase] : [base],
+      attention.plan !== 'whole',
+    );
     const weights = base.source(files.locate(''));
     const run = assembleRun({
       config,
@@ -95,6 +101,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       data,
       pythonRandom,
       networkWeights,
+      attention: attention.plan,
       frozen: config.eightBitBase ? [] : frozen,
       ...graphFor(device),
       ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory, device) } : {}),
@@ -250,9 +257,10 @@ function loweringFor({ method }: EightBitBase, { prepackWeights }: MemoryPlan, {
  *
  * @param models whose sessions are open at the same time
  */
-export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[]): MemoryPlan {
+export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[], attentionInPieces: boolean): MemoryPlan {
   const stored = models.flatMap(({ weights }) => [...weights.values()]);
   return planMemory({
+    attentionInPieces,
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
     totalMemoryBytes: totalmem(),
     narrowWeights: stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1),

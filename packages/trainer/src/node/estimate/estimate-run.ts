@@ -17,6 +17,7 @@ import { type RunMemory, memoryOfGraph } from '../../estimate/memory-of-run.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { TrainerError } from '../../errors.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
+import { chooseAttention } from '../choose-attention.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import {
   type Closing,
@@ -109,14 +110,18 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
       high && timestepBoundary !== null
         ? { weights: high.source(files.locate('high_noise.')), timestepBoundary }
         : null;
-    const memory = memoryFor(high && !config.offloadInactiveDit ? [model, high] : [model]);
+    const memory = memoryFor(
+      high && !config.offloadInactiveDit ? [model, high] : [model],
+      chooseAttention(config, wan, model.config, data).plan !== 'whole',
+    );
     const sessions = high && !config.offloadInactiveDit ? 2 : 1;
 
     const assemble = (changes: Partial<TrainConfig>) => {
       const seed = config.seed ?? 0;
       const [pythonRandom, changed] = [new PythonRandom(seed), { ...config, ...changes }];
       const parts = { seed, architecture: wan, model, weights, highNoise, data, pythonRandom, networkWeights, frozen };
-      return assembleRun({ config: changed, ...parts });
+      const attention = chooseAttention(changed, wan, model.config, data).plan;
+      return assembleRun({ config: changed, ...parts, attention });
     };
     let speed: DeviceSpeed | undefined;
     const cost = async (run: AssembledRun, given: readonly BatchShape[]) => {

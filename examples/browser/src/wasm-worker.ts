@@ -1,0 +1,6 @@
+// Sessions on the CPU.
+import * as ort from 'onnxruntime-web/wasm';
+
+import { serveRuntime } from '@musubi/runtime/web';
+
+serveRuntime(ort);

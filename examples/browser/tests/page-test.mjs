@@ -1,0 +1,260 @@
+// `node examples/browser/tests/page-test.mjs [--screenshot]`: builds the page and uses it in Chromium, as a user would. With
+// `--screenshot`, it also takes ../screenshot.png anew.
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { launchBrowser } from '../../../scripts/lib/browser.mjs';
+import { createChecklist, runAsScript, runNode } from '../../../scripts/lib/run.mjs';
+import { tensorProblems } from '../../../scripts/lib/safetensors.mjs';
+import { copyRunInputs } from '../../../scripts/lib/small-run.mjs';
+import {
+  download,
+  dropPaths,
+  focusedId,
+  followRun,
+  openPage,
+  servePage,
+  setValue,
+  tabTo,
+  textOf,
+} from './browser-page.mjs';
+
+const project = fileURLToPath(new URL('..', import.meta.url));
+const load = createRequire(import.meta.url);
+
+/** Node.js and WebAssembly add in another order. */
+const atol = 1e-5;
+
+export async function pageTests({ screenshot = false } = {}) {
+  const { browser, reason } = await launchBrowser();
+  if (!browser) {
+    console.log(`  skipped: ${reason}`);
+    return { passed: 0, failed: 0 };
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'musubi-page-'));
+  const { holds, counts } = createChecklist();
+  try {
+    const built = await buildPage(join(folder, 'page'));
+    const server = await servePage(built);
+    const context = { browser, folder, built, holds, url: server.url, screenshot };
+    try {
+      for (const [name, test] of Object.entries(tests)) await attempt(name, () => test(context), holds);
+    } finally {
+      await server.close();
+    }
+  } finally {
+    await browser.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return counts;
+}
+
+async function attempt(name, test, holds) {
+  const start = performance.now();
+  try {
+    await test();
+  } catch (error) {
+    holds(`${name}: ${error instanceof Error ? error.stack : error}`, false);
+  }
+  console.log(`  ${name}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+}
+
+const tests = {
+  'a folder is dropped, trained on and its LoRA downloaded': dropAndTrain,
+  'everything works from the keyboard, and a stopped run is saved': useKeyboard,
+  'mistakes are told with their remedy': makeMistakes,
+  'what is missing beside pictures is named': dropPictures,
+  'accessibility': checkAccessibility,
+  'without a network and without isolation': goOffline,
+};
+
+async function buildPage(outDir) {
+  const { build } = await import(pathToFileURL(load.resolve('vite')).href);
+  await build({ root: project, configFile: join(project, 'vite.config.ts'), logLevel: 'warn', build: { outDir } });
+  return outDir;
+}
+
+/** What Node.js makes of the run that the page shows under "The same run on the command line". */
+async function runInNode(page, folder) {
+  const [, , ...argv] = (await textOf(page, 'command')).split(' ').slice(1);
+  writeFileSync(join(folder, 'dataset.toml'), await textOf(page, 'dataset'));
+  const script = join(project, 'tests', 'node-run.ts');
+  const args = ['--conditions=@musubi/source', script, folder, ...argv];
+  const { ok, stdout, stderr } = runNode('--import=tsx', args, { capture: true });
+  if (!ok) throw new Error(`training in Node.js failed\n${stdout}${stderr}`);
+  return { losses: JSON.parse(stdout.trim().split('\n').at(-1)), path: join(folder, 'output', 'my_lora.safetensors') };
+}
+
+async function dropAndTrain({ browser, folder, holds, url }) {
+  const run = join(folder, 'run');
+  copyRunInputs(run);
+  const downloads = join(folder, 'downloads-drop');
+  const { page, close } = await openPage(browser, url, { downloads });
+  await dropPaths(page, [run]);
+  await page.waitForFunction(() => document.getElementById('caches-state').textContent.startsWith('12 latent'));
+  const state = await textOf(page, 'checkpoint-state');
+  holds(`the page says "${state}" of the dropped checkpoint`, /^dit\.safetensors, 0\.6 MB, with model\.json\.$/.test(state));
+  holds('no file is missing', await page.$eval('#missing', (box) => box.hidden));
+  await setValue(page, 'network_dim', '4');
+  await setValue(page, 'learning_rate', '1e-3');
+  await setValue(page, 'max_train_steps', '12');
+  await page.click('#start');
+  const lengths = await followRun(page);
+  holds(`the curve does not grow: ${lengths} points`, lengths.filter((length) => length > 0).length >= 3);
+  holds('the curve has a point a batch', lengths.at(-1) === 12);
+  const status = await textOf(page, 'status');
+  holds(`the status is "${status}"`, status.startsWith('Finished after 12 steps.'));
+  holds('the worker is still there', page.workers().length === 0);
+
+  const table = await page.$$eval('#rows tr', (rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
+  const path = await download(page, downloads);
+  const expected = await runInNode(page, run);
+  const losses = table.map(([, , loss]) => Number(loss));
+  const difference = largestDifference(losses, expected.losses);
+  holds(`losses in the table differ from those of Node.js by ${difference}`, difference <= 2e-5);
+  for (const problem of tensorProblems(path, expected.path, atol)) holds(`the LoRA and that of Node.js: ${problem}`, false);
+  holds('the LoRA is that of Node.js', tensorProblems(path, expected.path, atol).length === 0);
+  await close();
+}
+
+const largestDifference = (a, b) =>
+  a.length === b.length ? Math.max(...a.map((value, i) => Math.abs(value - b[i]))) : Infinity;
+
+async function useKeyboard({ browser, folder, holds, url, screenshot }) {
+  const downloads = join(folder, 'downloads-keyboard');
+  const { page, close } = await openPage(browser, url, { downloads });
+  const passed = [
+    ...(await tabTo(page, 'network_dim')),
+    'network_dim',
+    ...(await tabTo(page, 'max_train_steps')),
+    'max_train_steps',
+  ];
+  holds(`Tab goes through ${passed}`, passed.join() === 'checkpoint,folder,caches,network_dim,learning_rate,max_train_steps');
+  await page.keyboard.down('Control');
+  await page.keyboard.press('a');
+  await page.keyboard.up('Control');
+  await page.keyboard.type('400');
+  const rest = await tabTo(page, 'start');
+  holds(`Tab goes on through ${rest}`, rest.join() === 'seed,wasm,SUMMARY');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.querySelectorAll('#rows tr').length >= 8, { timeout: 60_000 });
+  holds(`the focus is on ${await focusedId(page)} during a run`, (await focusedId(page)) === 'stop');
+  if (screenshot) await takeScreenshot(page);
+  await page.keyboard.press('Enter');
+  await followRun(page);
+  const [, steps] = /^Stopped after (\d+) steps\. The LoRA so far is below/.exec(await textOf(page, 'status')) ?? [];
+  holds(`the status is "${await textOf(page, 'status')}"`, Number(steps) >= 8);
+  holds(`the focus is on ${await focusedId(page)} at the end`, (await focusedId(page)) === 'results-title');
+  await tabTo(page, '', 1).catch(() => {});
+  const link = await page.evaluate(() => document.activeElement.textContent);
+  holds(`behind the title comes ${link}`, link === `Download my_lora-step${String(steps).padStart(8, '0')}.safetensors`);
+
+  const path = await download(page, downloads);
+  const run = join(folder, 'run-keyboard');
+  cpSync(join(project, 'public', 'sample'), run, { recursive: true });
+  const command = (await textOf(page, 'command')).replace('--max_train_steps 400', `--max_train_steps ${steps}`);
+  await page.$eval('#command', (element, text) => (element.textContent = text), command);
+  const expected = await runInNode(page, run);
+  for (const problem of tensorProblems(path, expected.path, atol)) holds(`the LoRA and that of Node.js: ${problem}`, false);
+  holds('the LoRA of a stopped run is that of as many steps', tensorProblems(path, expected.path, atol).length === 0);
+  await close();
+}
+
+async function takeScreenshot(page) {
+  const path = join(project, 'screenshot.png');
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path, fullPage: true });
+  console.log(`  screenshot.png: ${statSync(path).size} bytes`);
+}
+
+async function makeMistakes({ browser, holds, url }) {
+  const { page, close } = await openPage(browser, url);
+  await setValue(page, 'network_dim', 'eight');
+  await setValue(page, 'learning_rate', '');
+  await page.click('#start');
+  await page.waitForFunction(() => document.getElementById('error').childElementCount > 0);
+  const text = await textOf(page, 'error');
+  holds(`the error is "${text}"`, /network_dim eight: expected a whole number/.test(text) && /learning_rate/.test(text));
+  holds('the field is not marked', await page.$eval('#network_dim', (input) => input.getAttribute('aria-invalid') === 'true'));
+  holds('the error has no focus', (await focusedId(page)) === 'error');
+  await page.click('#error a');
+  holds('the link leads to the field', (await focusedId(page)) === 'network_dim');
+  holds('a worker was started', page.workers().length === 0);
+  // one that only shows while the run is under way
+  await setValue(page, 'network_dim', '8');
+  await setValue(page, 'learning_rate', '1e30');
+  await page.click('#start');
+  await followRun(page);
+  const later = await textOf(page, 'error');
+  holds(`the error is "${later}"`, /^NON_FINITE_\w+: .*Lower --learning_rate/.test(later));
+  holds('the worker is still there', page.workers().length === 0);
+  await close();
+}
+
+async function dropPictures({ browser, folder, holds, url }) {
+  const pictures = join(folder, 'pictures');
+  mkdirSync(pictures);
+  writeFileSync(join(pictures, 'cat.png'), '');
+  writeFileSync(join(pictures, 'cat.txt'), 'a cat');
+  const { page, close } = await openPage(browser, url);
+  await dropPaths(page, [pictures]);
+  await page.waitForFunction(() => !document.getElementById('missing').hidden);
+  const text = await textOf(page, 'missing');
+  holds(`the page says "${text}"`, /cannot encode pictures.*cat_WIDTHxHEIGHT_wan\.safetensorscat_wan_te\.safetensors$/s.test(text));
+  await page.click('#start');
+  await followRun(page);
+  const error = await textOf(page, 'error');
+  holds(`the error is "${error}"`, /NO_TRAINING_ITEMS|NO_DATASETS/.test(error));
+  await close();
+}
+
+async function checkAccessibility({ browser, holds, url }) {
+  const axe = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
+  for (const scheme of ['light', 'dark']) {
+    const { page, close } = await openPage(browser, url, { scheme });
+    const problems = async () => {
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => globalThis.axe.run());
+      return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
+    };
+    const before = await problems();
+    holds(`${scheme}, at the start: ${before.join('; ')}`, before.length === 0);
+    await page.$$eval('details', (all) => all.forEach((details) => (details.open = true)));
+    await setValue(page, 'max_train_steps', '3');
+    await page.click('#start');
+    await followRun(page);
+    await setValue(page, 'seed', 'none');
+    await page.click('#start');
+    await page.waitForFunction(() => document.getElementById('error').childElementCount > 0);
+    const after = await problems();
+    holds(`${scheme}, after a run and a mistake: ${after.join('; ')}`, after.length === 0);
+    await close();
+  }
+}
+
+async function goOffline({ browser, built, holds }) {
+  const server = await servePage(built, { isolated: false });
+  const { page, close } = await openPage(browser, server.url);
+  try {
+    await page.waitForFunction(() => /now works without a network/.test(document.getElementById('offline')?.textContent ?? ''), { timeout: 30_000 });
+  } finally {
+    await server.close();
+  }
+  await page.reload();
+  await page.waitForFunction(() => !document.getElementById('start').disabled);
+  const text = await textOf(page, 'capabilities');
+  holds('the page does not say why there is one thread', /threads on the processor: noOne thread is used/.test(text));
+  await setValue(page, 'max_train_steps', '2');
+  await page.click('#start');
+  await followRun(page);
+  const status = await textOf(page, 'status');
+  holds(`the status is "${status}"`, status.startsWith('Finished after 2 steps.'));
+  holds('the runtime says its threads', /WASM, threads: 1\./.test(await textOf(page, 'messages')));
+  await close();
+}
+
+await runAsScript(import.meta.url, 'the page of examples/browser', () =>
+  pageTests({ screenshot: process.argv.includes('--screenshot') }),
+);
