@@ -10,7 +10,7 @@ import { openTrainingData } from '@musubi/dataset/node';
 import { wan } from '@musubi/models';
 import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
-import { type MemoryPlan, planMemory } from '@musubi/runtime';
+import { type MemoryPlan, type Provider, planMemory } from '@musubi/runtime';
 
 import type { RunHooks, TrainOutcome } from './run-hooks.ts';
 
@@ -104,7 +104,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       attention: attention.plan,
       frozen: config.eightBitBase ? [] : frozen,
       ...graphFor(device),
-      ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory, device) } : {}),
+      ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory, device.provider) } : {}),
     });
     describeRun(run, data, config, logger);
 
@@ -247,9 +247,12 @@ async function storeWeights(
 }
 
 /** The 8-bit product of ONNX Runtime is the faster one only where sessions may pack weights. */
-function loweringFor({ method }: EightBitBase, { prepackWeights }: MemoryPlan, { provider }: Device): LowerWeights {
-  const hasFloat8 = provider === 'cpu' || provider === 'cuda';
-  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', hasFloat8 });
+export function loweringFor(
+  { method }: EightBitBase,
+  { prepackWeights }: MemoryPlan,
+  provider: Provider = 'cpu',
+): LowerWeights {
+  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', provider });
 }
 
 /**
