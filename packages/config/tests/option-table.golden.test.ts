@@ -33,6 +33,8 @@ const oursInTraining = [
   'architecture',
   'model_config',
   'int8_base',
+  'device',
+  'strict_device',
   'fp8_format',
   'fp8_quant_mode',
   'fp8_block_size',

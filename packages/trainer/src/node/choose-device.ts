@@ -61,7 +61,7 @@ export function graphFor({ provider }: Device) {
 }
 
 const remedies: Readonly<Record<Exclude<DeviceChoice['kind'], 'auto' | 'cpu'>, string>> = {
-  cuda: 'Run musubi doctor, which says what is missing, or use --device cpu.',
+  cuda: 'Run musubi doctor, which says what is missing and can place the provider (--fix cuda), or use --device cpu.',
   webgpu: 'Run musubi doctor, which says what is missing, or use --device cpu.',
   dml: 'DirectML is part of onnxruntime-node on Windows alone. Use --device cpu or webgpu.',
   coreml: 'Core ML is part of onnxruntime-node on Macs alone. Use --device cpu or webgpu.',
