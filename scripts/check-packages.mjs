@@ -18,6 +18,7 @@ const allowedDependencies = {
     '@musubi/config',
     '@musubi/dataset',
     '@musubi/lora',
+    '@musubi/onnx-graph',
     '@musubi/quant-fp8',
     '@musubi/random',
     '@musubi/runtime',

@@ -47,6 +47,8 @@ export interface Times {
 export interface Memory {
   /** Highest anonymous memory during forward and backward above that after loading; elsewhere than on Linux, resident memory. */
   readonly bytes: number;
+  /** Highest anonymous memory of the process during forward and backward. */
+  readonly peakBytes: number;
 }
 
 const request = JSON.parse(process.argv[2] ?? '{}') as Request;
@@ -106,7 +108,7 @@ async function measureMemory(): Promise<Memory> {
   const watch = setInterval(() => (peak = Math.max(peak, memoryInUse())), 2);
   for (let round = 0; round < 2; round++) await session.run({ ...feeds, ...weights }, ['loss']);
   clearInterval(watch);
-  return { bytes: peak - before };
+  return { bytes: peak - before, peakBytes: peak };
 }
 
 /** Forward and backward pass, clipping, optimizer; parameters and gradients cross the threads. */

@@ -57,12 +57,7 @@ function installed() {
  * temporary files and take a file that another process has half written for a whole one.
  */
 async function unpackChromium() {
-  const entry = fileURLToPath(import.meta.resolve('@sparticuz/chromium'));
-  const bin = join(dirname(dirname(entry)), 'bin');
-  if (!existsSync(bin)) throw new Error(`@sparticuz/chromium has no folder ${bin}. Install it again.`);
-  const { version } = JSON.parse(readFileSync(join(dirname(bin), 'package.json'), 'utf8'));
-  const folder = join(root, 'node_modules', '.cache', 'musubi', `chromium-${version}-${process.arch}`);
-  if (!existsSync(folder)) await unpackInto(folder, bin);
+  const folder = await unpack('chromium', ['chromium.br', 'fonts.tar.br', 'swiftshader.tar.br']);
   return { path: join(folder, 'chromium'), isShell: true, env: { FONTCONFIG_FILE: fontConfig(folder) } };
 }
 
@@ -92,7 +87,28 @@ function fontConfig(folder) {
 
 const escapeXml = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
-async function unpackInto(folder, bin) {
+/**
+ * Vulkan in software for programs on Linux x64 without a graphics card, e.g. WebGPU in Node.js.
+ *
+ * @returns the environment with which a process finds it, or null on other platforms
+ */
+export async function softwareVulkan() {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return null;
+  const folder = await unpack('swiftshader', ['swiftshader.tar.br']);
+  return { LD_LIBRARY_PATH: folder, VK_ICD_FILENAMES: join(folder, 'vk_swiftshader_icd.json') };
+}
+
+async function unpack(name, files) {
+  const entry = fileURLToPath(import.meta.resolve('@sparticuz/chromium'));
+  const bin = join(dirname(dirname(entry)), 'bin');
+  if (!existsSync(bin)) throw new Error(`@sparticuz/chromium has no folder ${bin}. Install it again.`);
+  const { version } = JSON.parse(readFileSync(join(dirname(bin), 'package.json'), 'utf8'));
+  const folder = join(root, 'node_modules', '.cache', 'musubi', `${name}-${version}-${process.arch}`);
+  if (!existsSync(folder)) await unpackInto(folder, bin, files);
+  return folder;
+}
+
+async function unpackInto(folder, bin, files) {
   const { inflate } = await import('@sparticuz/chromium');
   mkdirSync(dirname(folder), { recursive: true });
   const made = mkdtempSync(`${folder}-`);
@@ -100,8 +116,7 @@ async function unpackInto(folder, bin) {
   try {
     // it unpacks into os.tmpdir(), which reads this variable each time
     process.env.TMPDIR = made;
-    const unpacked = ['chromium.br', 'fonts.tar.br', 'swiftshader.tar.br'].map((file) => inflate(join(bin, file)));
-    await Promise.all(unpacked);
+    await Promise.all(files.map((file) => inflate(join(bin, file))));
     renameSync(made, folder);
   } catch (error) {
     rmSync(made, { recursive: true, force: true });

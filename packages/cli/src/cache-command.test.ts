@@ -18,6 +18,7 @@ function setUp(trainer: Partial<Trainer>) {
       runTraining: notAsked,
       runCacheLatents: notAsked,
       runCacheTexts: notAsked,
+      estimateRun: notAsked,
       ...trainer,
     }),
     onInterrupt(callback) {

@@ -27,6 +27,10 @@ test('the program lists its commands', () => {
                                       back.
       quantize                        Write a checkpoint whose weights are 8-bit floats, and print the
                                       error of each.
+      estimate                        Tell the memory and time that a training run needs, and settings
+                                      that fit. Takes the options of train.
+      inspect                         Tell what is in an .onnx file: operators, FLOPs, memory over its
+                                      run.
       validate [COMMAND] …            Check options, datasets and files, and list everything that is
                                       wrong.
       completion SHELL                Print a script that completes commands and options: bash, zsh,

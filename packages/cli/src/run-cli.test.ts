@@ -29,7 +29,7 @@ function setUp(runTraining: (config: TrainConfig, hooks: TrainHooks) => Promise<
     },
     loadTrainer: async () => {
       written.loads++;
-      return { runTraining, runCacheLatents: notAsked, runCacheTexts: notAsked };
+      return { runTraining, runCacheLatents: notAsked, runCacheTexts: notAsked, estimateRun: notAsked };
     },
     onInterrupt(callback) {
       written.listeners.add(callback);

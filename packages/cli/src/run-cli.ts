@@ -50,10 +50,10 @@ async function dispatch(written: readonly string[], context: CliContext): Promis
     case 'validate':
       return (await import('./validate-command.ts')).validateCommand(rest, context);
   }
-  const options = rest.filter((token) => token !== printConfig);
+  const options = (word === 'inspect' ? collectDims(rest) : rest).filter((token) => token !== printConfig);
   const resolved = await resolveCommand({ command: word, argv: options, readText: context.readText });
   const found = { ...resolved, answers: [...notes, ...resolved.answers] };
-  if (options.length < rest.length) {
+  if (rest.includes(printConfig)) {
     context.stdout.write((await import('./print-config.ts')).printedConfig(found));
     return 0;
   }
@@ -71,6 +71,10 @@ async function dispatch(written: readonly string[], context: CliContext): Promis
     case 'cache latents':
     case 'cache text':
       return (await import('./cache-command.ts')).makeCaches(found, context);
+    case 'estimate':
+      return (await import('./estimate-command.ts')).estimate(found, context);
+    case 'inspect':
+      return (await import('./inspect-command.ts')).inspect(found.config, context);
     case 'quantize':
       return (await import('./quantize-command.ts')).quantize(found.config, context);
   }
@@ -96,6 +100,22 @@ function pasted(written: readonly string[]): readonly string[] {
 
 /** A switch of every command. */
 const printConfig = '--print_config';
+
+/** `--dim B=1 --dim S=2048` as `--dim B=1 S=2048`. */
+function collectDims(argv: readonly string[]): string[] {
+  const rest: string[] = [];
+  const dims: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const token = argv[i] ?? '';
+    if (token.startsWith('--dim=')) dims.push(token.slice('--dim='.length));
+    else if (token !== '--dim') rest.push(token);
+    else {
+      dims.push(argv[++i] ?? '');
+      while (/^\w+=/.test(argv[i + 1] ?? '')) dims.push(argv[++i] ?? '');
+    }
+  }
+  return dims.length > 0 ? [...rest, '--dim', ...dims] : rest;
+}
 
 function isHelp(token: string | undefined): boolean {
   return token === '--help' || token === '-h';

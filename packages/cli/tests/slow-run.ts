@@ -11,6 +11,7 @@ const notAsked = () => Promise.reject(new Error('not asked for'));
 const trainer: Trainer = {
   runCacheLatents: notAsked,
   runCacheTexts: notAsked,
+  estimateRun: notAsked,
   async runTraining(_, { logger, signal }) {
     // A thread in a native call that takes longer than anybody waits, as a step of a large model does.
     if (process.env['SLOW_STEP'] === '1') {

@@ -1,12 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { smallTokenizer } from '../../../scripts/lib/small-tokenizer.mjs';
-import { type Parameter, umt5, wan, wanVae } from '../../models/src/index.ts';
-import { TorchGenerator } from '../../random/src/index.ts';
-import { fromFloat32 } from '../../safetensors/src/index.ts';
-import { writeSafetensorsFile } from '../../safetensors/src/node.ts';
+import { writeSmallFolder } from './small-folder.ts';
 
 /** A folder with what a user brings along: captioned pictures, a tokenizer, and small models with random weights. */
 export interface SmallProject {
@@ -14,66 +10,14 @@ export interface SmallProject {
   remove(): void;
 }
 
-/**
- * Makes `images/` (three pictures of 80 x 64 pixels with captions), `tokenizer/`, `wan.safetensors`, `vae.safetensors` and
- * `umt5.safetensors`.
- */
+/** Makes `images/`, `tokenizer/`, `wan.safetensors`, `vae.safetensors` and `umt5.safetensors` in a folder of its own. */
 export async function makeSmallProject(prefix: string): Promise<SmallProject> {
   const folder = mkdtempSync(join(tmpdir(), prefix));
-  const captions = ['a red square', 'a green square', 'a blue square'];
-  mkdirSync(join(folder, 'images'));
-  mkdirSync(join(folder, 'tokenizer'));
-  for (const [i, caption] of captions.entries()) {
-    writeFileSync(join(folder, 'images', `${i}.bmp`), bitmap(80, 64, i));
-    writeFileSync(join(folder, 'images', `${i}.txt`), caption);
-  }
-  const { tokenizerJson, tokenizerConfig } = smallTokenizer(captions);
-  writeFileSync(join(folder, 'tokenizer', 'tokenizer.json'), JSON.stringify(tokenizerJson));
-  writeFileSync(join(folder, 'tokenizer', 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
-  const { vocab } = (tokenizerJson as { model: { vocab: unknown[] } }).model;
-
-  const sizes = { width: 48, ffnWidth: 64, heads: 2, layers: 2, channels: 16, textWidth: 32, timeWidth: 256 };
-  await writeModel(join(folder, 'wan.safetensors'), wan.parameters({ ...sizes, textLength: 512, eps: 1e-6 }), {
-    config: JSON.stringify({ num_heads: sizes.heads }),
+  await writeSmallFolder(folder, {
+    images: 'images',
+    transformers: ['wan.safetensors'],
+    vae: 'vae.safetensors',
+    textEncoder: 'umt5.safetensors',
   });
-  const text = { width: 32, attentionWidth: 32, ffnWidth: 64, heads: 2, layers: 1, buckets: 32 };
-  await writeModel(join(folder, 'umt5.safetensors'), umt5.parameters({ ...text, vocabulary: vocab.length }));
-  const levels = wanVae.published.levels.map((level) => ({ ...level, width: level.width / 12 }));
-  await writeModel(join(folder, 'vae.safetensors'), wanVae.parameters({ ...wanVae.published, levels }));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }) };
-}
-
-/** A BMP of one colour: 255 in one channel. */
-function bitmap(width: number, height: number, channel: number): Uint8Array {
-  const bytes = new Uint8Array(54 + width * height * 3);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x42, 0x4d]);
-  const fields: readonly [at: number, value: number][] = [
-    [2, bytes.length],
-    [10, 54],
-    [14, 40],
-    [18, width],
-    [22, height],
-    [26, 1 | (24 << 16)],
-  ];
-  for (const [at, value] of fields) view.setUint32(at, value, true);
-  for (let i = 54 + channel; i < bytes.length; i += 3) bytes[i] = 255;
-  return bytes;
-}
-
-async function writeModel(
-  path: string,
-  parameters: readonly Parameter[],
-  metadata: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  const generator = new TorchGenerator(1);
-  const tensors = parameters.map(({ name: tensor, shape }) => {
-    const count = shape.reduce((product, axis) => product * axis, 1);
-    const data = fromFloat32(
-      generator.randn(count).map((x) => 0.1 * x),
-      'F32',
-    );
-    return { name: tensor, shape, dtype: 'F32' as const, data };
-  });
-  await writeSafetensorsFile(path, tensors, { metadata });
 }

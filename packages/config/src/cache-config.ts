@@ -1,3 +1,4 @@
+import type { DeviceChoice } from './to-device.ts';
 import type { SavePrecision } from './train-config.ts';
 
 /** What both caching commands have in common. Paths are as the user wrote them, relative to the working folder. */
@@ -9,6 +10,7 @@ export interface CacheConfig {
   readonly skipExisting: boolean;
   /** Keep cache files that belong to no item any more. */
   readonly keepCache: boolean;
+  readonly device: DeviceChoice;
 }
 
 /** All settings of `cache_latents`, checked. */

@@ -20,7 +20,9 @@ export interface CommandSpec {
     | 'merge loras'
     | 'convert lora'
     | 'extract lora'
-    | 'quantize';
+    | 'quantize'
+    | 'estimate'
+    | 'inspect';
   /** Model that it is for, null where that does not matter. */
   readonly architecture: ArchitectureName | null;
   /** One sentence. */
@@ -145,6 +147,22 @@ export const commandTable: readonly CommandSpec[] = [
     support: works,
   },
   {
+    name: 'estimate',
+    script: 'estimate',
+    task: 'estimate',
+    architecture: 'wan',
+    help: 'Tell the memory and time that a training run needs, and settings that fit. Takes the options of train.',
+    support: works,
+  },
+  {
+    name: 'inspect',
+    script: 'inspect',
+    task: 'inspect',
+    architecture: null,
+    help: 'Tell what is in an .onnx file: operators, FLOPs, memory over its run.',
+    support: works,
+  },
+  {
     name: 'generate',
     script: 'wan_generate_video',
     task: 'generate',
@@ -253,8 +271,10 @@ export function commandFor(task: CommandSpec['task'], architecture: string): Com
 
 /** The options of a command, in the order of the table. */
 export function optionsOf({ script, task, lacks }: CommandSpec): OptionSpec[] {
-  const isTraining = task === 'train' || task === 'train model';
+  // An estimate is of a training run, so it takes the same options.
+  const isTraining = task === 'train' || task === 'train model' || task === 'estimate';
+  const own = task === 'estimate' ? [script, 'wan_train_network'] : [script];
   return optionTable.filter(({ name, scripts }) =>
-    scripts === undefined ? isTraining && !lacks?.includes(name) : scripts.includes(script),
+    scripts === undefined ? isTraining && !lacks?.includes(name) : scripts.some((known) => own.includes(known)),
   );
 }

@@ -5,8 +5,10 @@ export { commandFor, commandTable, findCommand, optionsOf } from './commands.ts'
 export type { CommandSpec } from './commands.ts';
 export { ConfigError } from './errors.ts';
 export type { ConfigErrorCode, ConfigProblem } from './errors.ts';
+export type { DeviceChoice } from './to-device.ts';
 export { graphOptimizationTable } from './graph-optimization.ts';
 export type { GraphOptimization } from './graph-optimization.ts';
+export type { InspectConfig } from './inspect-config.ts';
 export { nearestName } from './internal/nearest.ts';
 export { parseKeyValue } from './key-value.ts';
 export type { KeyValueFault } from './key-value.ts';

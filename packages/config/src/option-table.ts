@@ -1,5 +1,7 @@
 import type { OptionSpec } from './option-spec.ts';
+import { analysisOptions } from './options/analysis.ts';
 import { cachingOptions } from './options/caching.ts';
+import { deviceOptions } from './options/device.ts';
 import { eightBitOptions } from './options/eight-bit.ts';
 import { generationOptions } from './options/generation.ts';
 import { loraToolOptions } from './options/lora-tools.ts';
@@ -16,6 +18,7 @@ import { trainingOptions } from './options/training.ts';
 export const optionTable: readonly OptionSpec[] = [
   ...modelOptions,
   ...eightBitOptions,
+  ...deviceOptions,
   ...networkOptions,
   ...optimizationOptions,
   ...trainingOptions,
@@ -26,4 +29,5 @@ export const optionTable: readonly OptionSpec[] = [
   ...generationOptions,
   ...loraToolOptions,
   ...quantizingOptions,
+  ...analysisOptions,
 ];

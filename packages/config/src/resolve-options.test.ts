@@ -65,6 +65,7 @@ describe('every option that works', () => {
     base_weights_multiplier: ['0.5', '--base_weights', 'a.safetensors'],
     dim_from_weights: ['--network_weights', 'a.safetensors'],
     lr_scheduler_min_lr_ratio: ['0.5'],
+    device: ['webgpu'],
     save_precision: ['bf16'],
     timestep_sampling: ['shift'],
     qinglong_preset: ['musubi-0.3.4'],

@@ -7,6 +7,7 @@ import { asWritten, placeOf, type Origin } from './origin.ts';
 import type { QuantizeConfig } from './quantize-config.ts';
 import { readOptions, type OptionsRead, type ReadOption, type ReadText } from './read-options.ts';
 import { toCacheLatentsConfig, toCacheTextConfig } from './to-cache-config.ts';
+import { type InspectConfig, toInspectConfig } from './inspect-config.ts';
 import type { AverageLorasConfig, ConvertLoraConfig, MergeLorasConfig } from './lora-config.ts';
 import { toAverageConfig, toConvertConfig, toMergeConfig } from './to-lora-config.ts';
 import { toQuantizeConfig } from './to-quantize-config.ts';
@@ -49,7 +50,9 @@ export type ResolvedCommand =
   | (Resolved & { readonly task: 'average loras'; readonly config: AverageLorasConfig })
   | (Resolved & { readonly task: 'merge loras'; readonly config: MergeLorasConfig })
   | (Resolved & { readonly task: 'convert lora'; readonly config: ConvertLoraConfig })
-  | (Resolved & { readonly task: 'quantize'; readonly config: QuantizeConfig });
+  | (Resolved & { readonly task: 'quantize'; readonly config: QuantizeConfig })
+  | (Resolved & { readonly task: 'estimate'; readonly config: TrainConfig; readonly json: boolean })
+  | (Resolved & { readonly task: 'inspect'; readonly config: InspectConfig });
 
 /**
  * Reads command line and configuration file of a command and checks them.
@@ -105,6 +108,15 @@ export async function examineCommand(request: ResolveRequest): Promise<ResolvedC
     case 'quantize': {
       const { config, problems } = toQuantizeConfig(read);
       return { task: 'quantize', config, ...resolved(command, read, problems, rules) };
+    }
+    case 'estimate': {
+      const { config, problems } = await toTrainConfig(read, request.readText);
+      const json = read.options.get('json')?.value.value === true;
+      return { task: 'estimate', config, json, ...resolved(command, read, problems, rules) };
+    }
+    case 'inspect': {
+      const { config, problems } = toInspectConfig(read);
+      return { task: 'inspect', config, ...resolved(command, read, problems, rules) };
     }
     case 'train model':
     case 'generate':

@@ -1,6 +1,7 @@
 import type { CacheConfig, CacheLatentsConfig, CacheTextConfig } from './cache-config.ts';
 import type { CommandSpec } from './commands.ts';
 import type { ConfigProblem } from './errors.ts';
+import { toDevice } from './to-device.ts';
 import { optionValues, type OptionValues } from './option-values.ts';
 import type { OptionsRead } from './read-options.ts';
 import type { SavePrecision } from './train-config.ts';
@@ -75,13 +76,12 @@ function commonConfig(values: OptionValues, command: CommandSpec, written: strin
     problem('MISSING_OPTION', 'architecture', 'is missing.', `Add --architecture wan, or write ${command.script}.`);
   if (text('dataset_config') === '')
     problem('MISSING_OPTION', 'dataset_config', 'is missing.', 'Add --dataset_config dataset.toml.');
-  if (textOrNull('device') !== null && text('device') !== 'cpu')
-    problem('NOT_IN_THIS_RELEASE', 'device', 'this release computes on the CPU.', 'Write --device cpu, or remove it.');
   return {
     datasetConfig: text('dataset_config'),
     batchSize: numberOrNull('batch_size'),
     skipExisting: flag('skip_existing'),
     keepCache: flag('keep_cache'),
+    device: toDevice(values),
   };
 }
 

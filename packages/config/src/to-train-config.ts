@@ -3,11 +3,13 @@ import { toGraphOptimization } from './graph-optimization.ts';
 import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
+import { toDevice } from './to-device.ts';
 import { toEightBitBase } from './to-eight-bit-base.ts';
 import { toLoggingConfig } from './to-logging-config.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
 import type { OptionsRead, ReadText } from './read-options.ts';
+import { recordedConfig } from './recorded-config.ts';
 import type {
   NetworkKind,
   QinglongPreset,
@@ -96,6 +98,8 @@ export async function toTrainConfig(
     gradientAccumulationSteps: number('gradient_accumulation_steps'),
     gradientCheckpointing: flag('gradient_checkpointing'),
     graphOptimization: toGraphOptimization(values),
+    device: toDevice(values),
+    strictDevice: flag('strict_device'),
 
     outputDir: text('output_dir'),
     outputName: text('output_name'),
@@ -117,6 +121,7 @@ export async function toTrainConfig(
     metadataReso: textOrNull('metadata_reso'),
     metadataArch: textOrNull('metadata_arch'),
 
+    recordedConfig: recordedConfig(options),
     metadataText: {
       ...Object.fromEntries(
         [...options].flatMap(([name, { value, spec }]) => (spec.isSecret ? [] : [[name, pythonText(value)]])),

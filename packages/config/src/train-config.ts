@@ -1,3 +1,4 @@
+import type { DeviceChoice } from './to-device.ts';
 import type { GraphOptimization } from './graph-optimization.ts';
 import type { qinglongPresets, timestepSamplings, weightingSchemes } from './options/optimization.ts';
 import type { wanTasks } from './options/model.ts';
@@ -160,6 +161,9 @@ export interface TrainConfig {
   readonly gradientCheckpointing: boolean;
   /** What the options about compiling come to. */
   readonly graphOptimization: GraphOptimization;
+  readonly device: DeviceChoice;
+  /** A step of which the device leaves operators to the CPU ends the run. */
+  readonly strictDevice: boolean;
 
   readonly outputDir: string;
   /** File name of the result without extension. */
@@ -189,6 +193,9 @@ export interface TrainConfig {
    * (`weight_decay=0.1,betas=(0.9, 0.95)`), and the empty text stands for none.
    */
   readonly metadataText: Readonly<Record<string, string>>;
+
+  /** All options that have a value, as JSON for saved metadata: no secrets, and no folders. */
+  readonly recordedConfig: string;
 }
 
 /** A count of steps in a run of `maxTrainSteps`; shares are cut to a whole number. */

@@ -40,6 +40,7 @@ export { type StoredParameter, type WeightInFile, weightInFile, wideWeight } fro
 export { decodeModel } from './decode.ts';
 export { type EncodeOptions, encodeModel } from './encode.ts';
 export { fuseProducts } from './passes/fuse-products.ts';
+export { gateOnDevice } from './passes/gate-on-device.ts';
 export { type AttentionChunks, type AttentionPlan, attentionRows, lowerAttention } from './passes/lower-attention.ts';
 export { gate, gateAll, gateWeights } from './passes/gate.ts';
 export { type Rewriter, type Visit, consumersOf, copyNode, nodesNeeded, rewriteGraph } from './rewrite.ts';

@@ -9,20 +9,7 @@ import {
   symbolsOf,
   weightSummary,
 } from '../src/analysis.ts';
-import {
-  Graph,
-  add,
-  cast,
-  exp,
-  gate,
-  mT,
-  matmul,
-  mul,
-  reshape,
-  slice,
-  softmax,
-  transpose,
-} from '../src/index.ts';
+import { Graph, add, cast, exp, gate, mT, matmul, mul, reshape, slice, softmax, transpose } from '../src/index.ts';
 
 const row = 4 * 256; // bytes of a float32 vector of 256
 const lengths = (S: number) => new Map([['S', S]]);
@@ -154,12 +141,12 @@ test('convolutions, quantized products and attention are products', () => {
   const f32 = (name: string, ...shape: (string | number)[]) => graph.input(name, 'float32', shape);
   const values = [
     graph.node('Conv', [f32('x', 1, 8, 16, 16), f32('w', 32, 8, 3, 3)], { pads: [1, 1, 1, 1] }),
-    graph.node(
-      'MatMulNBits',
-      [f32('a', 5, 128), f32('b', 64, 2, 64)],
-      { K: 128, N: 64 },
-      { domain: 'com.microsoft', ...types(5, 64) },
-    ),
+    graph.node('MatMulNBits', [f32('a', 5, 128), graph.input('b', 'uint8', [64, 2, 64]), f32('scale', 64, 2)], {
+      K: 128,
+      N: 64,
+      bits: 8,
+      block_size: 64,
+    }),
     graph.node(
       'Attention',
       [f32('q', 1, 4, 10, 16), f32('k', 1, 4, 20, 16), f32('v', 1, 4, 20, 16)],

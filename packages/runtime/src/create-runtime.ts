@@ -37,16 +37,24 @@ export function createRuntime(ort: OrtModule, options: RuntimeOptions = {}): Run
     refuseIf(closing, label);
     return inOrder(async () => {
       const session = await load(ort, options.prepare ? await options.prepare(request) : refuseFiles(request), label);
+      const endProfile = once(async () => {
+        if (profileFilePrefix !== undefined) session.endProfiling();
+      });
       const dispose = once(async () => {
         open.delete(dispose);
-        await unload(session, profileFilePrefix !== undefined, label);
+        await unload(session, endProfile, label);
       });
       open.add(dispose);
-      return wrap(session, dispose, label);
+      return wrap(session, endProfile, dispose, label);
     });
   }
 
-  function wrap(session: InferenceSession, dispose: () => Promise<void>, label: string): Session {
+  function wrap(
+    session: InferenceSession,
+    endProfile: () => Promise<void>,
+    dispose: () => Promise<void>,
+    label: string,
+  ): Session {
     let released: Promise<void> | undefined;
     return {
       inputNames: session.inputNames,
@@ -58,6 +66,7 @@ export function createRuntime(ort: OrtModule, options: RuntimeOptions = {}): Run
         }
         return inOrder(() => runOnce(ort, session, feeds, outputs, label));
       },
+      endProfile: () => inOrder(endProfile),
       release() {
         released ??= inOrder(dispose);
         return released;
@@ -118,9 +127,9 @@ async function load(ort: OrtModule, request: SessionRequest, label: string): Pro
   }
 }
 
-async function unload(session: InferenceSession, isProfiled: boolean, label: string): Promise<void> {
+async function unload(session: InferenceSession, endProfile: () => Promise<void>, label: string): Promise<void> {
   try {
-    if (isProfiled) session.endProfiling();
+    await endProfile();
     await session.release();
   } catch (error) {
     throw explain(error, 'RUN_FAILED', { label });

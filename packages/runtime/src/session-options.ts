@@ -1,7 +1,7 @@
 import type { InferenceSession } from 'onnxruntime-common';
 
 import type { MemoryPlan } from './memory-plan.ts';
-import type { ExternalContent, SessionRequest } from './types.ts';
+import type { ExternalContent, Provider, SessionRequest } from './types.ts';
 
 import { defaultMemoryPlan } from './memory-plan.ts';
 
@@ -10,9 +10,9 @@ const fatal = 4;
 
 /** The options of ONNX Runtime for a request. Unknown keys in `extra` are ignored without a word, so they are tested. */
 export function toSessionOptions(request: SessionRequest): InferenceSession.SessionOptions {
-  const { memory = defaultMemoryPlan, providers = ['cpu'], externalData, profileFilePrefix } = request;
+  const { memory = defaultMemoryPlan, providers = ['cpu'], externalData, profileFilePrefix, deviceId = 0 } = request;
   return {
-    executionProviders: [...providers],
+    executionProviders: providers.map((name) => (deviceId > 0 && hasDevices.has(name) ? { name, deviceId } : name)),
     executionMode: 'sequential',
     // Our graphs come with their products fused. By default not more: higher levels fuse other nodes of a forward pass when nothing keeps their
     // values, so that a checkpointed step would round differently from a plain one.
@@ -27,9 +27,13 @@ export function toSessionOptions(request: SessionRequest): InferenceSession.Sess
       memory,
       request.externalDataFolder,
       request.onDeviceOnly === true && !providers.includes('cpu'),
+      providers.includes('cuda'),
     ),
   };
 }
+
+/** Providers that take a `deviceId`, which is all that the binding for Node.js passes to CUDA. */
+const hasDevices: ReadonlySet<Provider> = new Set<Provider>(['cuda', 'dml']);
 
 /** Other contents have become bytes when a request comes here. */
 function contents(externalData: Readonly<Record<string, ExternalContent>>) {
@@ -40,11 +44,14 @@ function extraOptions(
   memory: MemoryPlan,
   folder: string | undefined,
   refusesCpu: boolean,
+  hasCard: boolean,
 ): Record<string, Record<string, string>> {
   return {
     session: {
       disable_prepacking: memory.prepackWeights ? '0' : '1',
       ...(refusesCpu ? { disable_cpu_ep_fallback: '1' } : {}),
+      // else weights lie in the arena of the card, which grows by powers of two
+      ...(hasCard ? { use_device_allocator_for_initializers: '1' } : {}),
       ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
     },
     // an empty list would be read as the name of an optimizer

@@ -51,7 +51,9 @@ export interface SessionRequest {
    * memory. If given, it must hold all locations of the model.
    */
   readonly externalData?: Readonly<Record<string, ExternalContent>>;
-  /** Writes `<prefix>_<time>.json` with the time of each node when the session is released. Node only. */
+  /** Of several devices of the provider, from 0. CUDA and DirectML only. */
+  readonly deviceId?: number;
+  /** Writes `<prefix>_<time>.json` with the time of each node at `endProfile` or when the session is released. Node only. */
   readonly profileFilePrefix?: string;
 }
 
@@ -81,6 +83,11 @@ export interface Session {
    * @returns the outputs by name, in memory of their own
    */
   run(feeds: Readonly<Record<string, HostTensor>>, outputs?: readonly string[]): Promise<Record<string, HostTensor>>;
+  /**
+   * Writes the profile of the runs so far and stops profiling; only for a session with a `profileFilePrefix`. Calling it
+   * again does nothing.
+   */
+  endProfile(): Promise<void>;
   /** Frees the model after the runs already asked for. Calling it again does nothing. */
   release(): Promise<void>;
 }

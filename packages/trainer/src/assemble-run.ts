@@ -48,6 +48,7 @@ export interface RunParts<Config> {
   readonly frozen: readonly InjectedAdapter[];
   /** See `TrainingModelOptions`. */
   readonly fuseProducts?: boolean;
+  readonly gatesOnDevice?: boolean;
 }
 
 export interface HighNoisePart {
@@ -98,6 +99,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     dropout,
     ...(parts.lower ? { lower: parts.lower } : {}),
     fuseProducts: parts.fuseProducts ?? true,
+    gatesOnDevice: parts.gatesOnDevice ?? false,
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });
   const highNoiseGraphs = highNoise && createTrainingModel({ ...shared, weights: highNoise.weights });

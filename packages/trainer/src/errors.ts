@@ -8,7 +8,8 @@ export type TrainerErrorCode =
   | 'OPTION_CONFLICT'
   | 'FILE_UNUSABLE'
   | 'OUTPUT_UNWRITABLE'
-  | 'CACHE_OF_OTHER_MODEL';
+  | 'CACHE_OF_OTHER_MODEL'
+  | 'DEVICE_LEFT';
 
 /** What a training run found wrong, with the facts as fields. */
 export interface TrainerErrorFacts {
@@ -18,6 +19,8 @@ export interface TrainerErrorFacts {
   readonly items?: readonly string[];
   readonly file?: string;
   readonly option?: string;
+  /** That the device left to the CPU. */
+  readonly operators?: readonly string[];
 }
 
 /** A training run that cannot start or go on. */

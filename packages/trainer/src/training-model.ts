@@ -6,7 +6,7 @@ import type { AttentionPlan, ParameterSource, Value } from '@musubi/onnx-graph';
 import { type TrainingGraphs, createTrainingGraphs } from '@musubi/autodiff';
 import { loraParameters } from '@musubi/lora';
 import { injectLora, planDropout } from '@musubi/lora/graph';
-import { Graph, createParams, mul, reduceMean, sub } from '@musubi/onnx-graph';
+import { Graph, createParams, gateOnDevice, mul, reduceMean, sub } from '@musubi/onnx-graph';
 
 export interface TrainingModelOptions<Config> {
   readonly architecture: Architecture<Config>;
@@ -27,6 +27,8 @@ export interface TrainingModelOptions<Config> {
   readonly lower?: LowerWeights;
   /** Default true; false for providers that lack `FusedMatMul`, such as WebGPU. */
   readonly fuseProducts?: boolean;
+  /** Default false; true for devices with memory of their own, where what waits should not wait on the host. */
+  readonly gatesOnDevice?: boolean;
 }
 
 /** A graph that computes the same with weights that lie in their file in another form. */
@@ -46,7 +48,14 @@ export interface TrainingModel extends TrainingGraphs {
  */
 export function createTrainingModel<Config>(options: TrainingModelOptions<Config>): TrainingModel {
   const { architecture, config, weights, adapter, frozen = [], dropout = {} } = options;
-  const { gradientCheckpointing = false, attention = 'whole', lower = (graph) => graph, fuseProducts = true } = options;
+  const {
+    gradientCheckpointing = false,
+    attention = 'whole',
+    lower = (graph) => graph,
+    fuseProducts = true,
+    gatesOnDevice = false,
+  } = options;
+  const finish = (graph: Graph) => (gatesOnDevice ? gateOnDevice(lower(graph, weights)) : lower(graph, weights));
   const base = new Graph(architecture.longName);
   const { prediction } = architecture.build(createParams(base, weights), config);
   base.output(
@@ -63,8 +72,8 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     fuseProducts,
   });
   return {
-    training: lower(training, weights),
-    evaluation: lower(evaluation, weights),
+    training: finish(training),
+    evaluation: finish(evaluation),
     drawMasks: planDropout(forward, adapter, dropout),
   };
 }

@@ -217,7 +217,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     default: null,
     scripts: both,
     group: 'memory',
-    help: 'Device that computes; this release has cpu.',
+    help: 'auto, cpu, cuda, webgpu, dml (DirectML) or coreml; cuda:1 is the second one. auto, also without this option, is cuda where it works, else cpu.',
     support: works,
   },
   {

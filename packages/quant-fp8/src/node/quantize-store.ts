@@ -111,6 +111,15 @@ interface StorePlan {
   }[];
 }
 
+/**
+ * Refuses what {@link quantizeStore} refuses before it reads a weight: types, shapes and names.
+ *
+ * @throws {Fp8Error} `ALREADY_QUANTIZED`, `UNSUPPORTED_DTYPE`, `NOTHING_MATCHES` and others of the plan
+ */
+export function assertQuantizable(store: TensorStore, options: QuantizeStoreOptions): void {
+  planOf(store, options);
+}
+
 function planOf({ tensors }: TensorStore, options: QuantizeStoreOptions): StorePlan {
   const { method = 'scaled', format = 'e4m3', wide = false } = options;
   if (method === 'cast') {

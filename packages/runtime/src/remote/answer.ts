@@ -36,6 +36,10 @@ export function createAnswers(runtime: Runtime, port: Port): (message: CallMessa
     }
     const session = sessions.get(call.session);
     if (!session) throw new Error(`no session ${call.session}`);
+    if (call.kind === 'end-profile') {
+      await session.endProfile();
+      return {};
+    }
     if (call.kind === 'release') {
       sessions.delete(call.session);
       await session.release();

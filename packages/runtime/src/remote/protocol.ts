@@ -15,6 +15,7 @@ export type Call =
       readonly feeds: PackedTensors;
       readonly outputs?: readonly string[];
     }
+  | { readonly kind: 'end-profile'; readonly session: number }
   | { readonly kind: 'release'; readonly session: number }
   | { readonly kind: 'close' };
 

@@ -37,6 +37,9 @@ export function createRemoteRuntime(client: WorkerClient, info: RuntimeInfo): Ru
         if (!released) return run(feeds, outputs);
         throw new RuntimeError('SESSION_RELEASED', 'the session was released.', 'Create it again.', { label });
       },
+      async endProfile() {
+        if (!released && !closing) await client.call({ kind: 'end-profile', session }, label);
+      },
       release() {
         released ??= closing ?? client.call({ kind: 'release', session }, label).then(() => undefined);
         return released;

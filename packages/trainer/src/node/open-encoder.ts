@@ -3,8 +3,10 @@ import type { Runtime } from '@musubi/runtime';
 
 import { totalmem } from 'node:os';
 
-import { encodeModel, fuseProducts, gateWeights } from '@musubi/onnx-graph';
+import { type Graph, encodeModel, fuseProducts, gateOnDevice, gateWeights } from '@musubi/onnx-graph';
 import { type MemoryPlan, planMemory } from '@musubi/runtime';
+
+import { type Device, graphFor } from './choose-device.ts';
 
 export interface OpenGraphOptions {
   /** Files of the checkpoint by their location in the graphs, e.g. `paths` of `createWeightFiles`. */
@@ -12,13 +14,21 @@ export interface OpenGraphOptions {
   /** Of the checkpoint, by which memory is planned. */
   readonly weights: ResolvedWeights<unknown>['weights'];
   readonly threads?: number;
+  /** Default the CPU. */
+  readonly device?: Device;
 }
 
 /** Opens sessions for models that only run forward: encoders of captions and pictures, decoders. */
-export function createOpenGraph(runtime: Runtime, { externalFiles, weights, threads }: OpenGraphOptions): OpenGraph {
+export function createOpenGraph(runtime: Runtime, options: OpenGraphOptions): OpenGraph {
+  const { externalFiles, weights, threads, device = { provider: 'cpu', deviceId: 0 } } = options;
+  const { fuseProducts: isFused, gatesOnDevice } = graphFor(device);
   const memory = forwardMemory(weights, threads);
-  return (graph, label) =>
-    runtime.createSession({ label, model: encodeModel(gateWeights(fuseProducts(graph))), externalFiles, memory });
+  const lower = (graph: Graph): Graph => {
+    const gated = gateWeights(isFused ? fuseProducts(graph) : graph);
+    return gatesOnDevice ? gateOnDevice(gated) : gated;
+  };
+  const where = { externalFiles, memory, providers: [device.provider], deviceId: device.deviceId };
+  return (graph, label) => runtime.createSession({ label, model: encodeModel(lower(graph)), ...where });
 }
 
 function forwardMemory(weights: OpenGraphOptions['weights'], threads: number | undefined): MemoryPlan {

@@ -23,6 +23,8 @@ import type { LowerWeights } from '../training-model.ts';
 import { type TrainingHooks, train } from '../train.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
+import { watchPlacement } from './check-placement.ts';
+import { type Device, chooseDevice, graphFor } from './choose-device.ts';
 import { type EightBitContext, type StoredBase, openEightBitBase } from './eight-bit-base.ts';
 import {
   type BaseModel,
@@ -67,6 +69,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
 
   const closing: Closing = [];
   try {
+    const device = await chooseDevice(config.device, logger);
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing, logger);
     const high = await openHighNoiseModel(config, wan, model, closing);
@@ -93,7 +96,8 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       pythonRandom,
       networkWeights,
       frozen: config.eightBitBase ? [] : frozen,
-      ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory) } : {}),
+      ...graphFor(device),
+      ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory, device) } : {}),
     });
     describeRun(run, data, config, logger);
 
@@ -101,13 +105,18 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     if (hooks.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
     const request = (label: string, { training }: AssembledRun['graphs']) => {
       const { level: optimization, onDeviceOnly } = config.graphOptimization;
-      return { label, model: encodeModel(training), externalFiles: files.paths, memory, optimization, onDeviceOnly };
+      const where = { providers: [device.provider], deviceId: device.deviceId, optimization, onDeviceOnly };
+      return { label, model: encodeModel(training), externalFiles: files.paths, memory, ...where };
     };
     const requests = [
       request('training_model', run.graphs),
       ...(run.highNoiseGraphs ? [request('training_model of high noise', run.highNoiseGraphs)] : []),
     ];
-    const step = await openTrainingSessions(runtime, { requests, offloadInactive: config.offloadInactiveDit }, closing);
+    const placement = { device, isStrict: config.strictDevice, logger };
+    const watches =
+      device.provider === 'cpu' ? [] : await Promise.all(requests.map(() => watchPlacement(placement, closing)));
+    const offloadInactive = config.offloadInactiveDit;
+    const step = await openTrainingSessions(runtime, { requests, offloadInactive, watches }, closing);
 
     const facts: RunFacts = {
       architecture: wan,
@@ -231,12 +240,17 @@ async function storeWeights(
 }
 
 /** The 8-bit product of ONNX Runtime is the faster one only where sessions may pack weights. */
-function loweringFor({ method }: EightBitBase, { prepackWeights }: MemoryPlan): LowerWeights {
-  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize' });
+function loweringFor({ method }: EightBitBase, { prepackWeights }: MemoryPlan, { provider }: Device): LowerWeights {
+  const hasFloat8 = provider === 'cpu' || provider === 'cuda';
+  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', hasFloat8 });
 }
 
-/** @param models whose sessions are open at the same time */
-function memoryFor(models: readonly Pick<StoredBase, 'weights'>[]): MemoryPlan {
+/**
+ * How the sessions of these models spend memory.
+ *
+ * @param models whose sessions are open at the same time
+ */
+export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[]): MemoryPlan {
   const stored = models.flatMap(({ weights }) => [...weights.values()]);
   return planMemory({
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),

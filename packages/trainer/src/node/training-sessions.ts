@@ -1,6 +1,7 @@
 import type { Runtime, Session, SessionRequest } from '@musubi/runtime';
 
 import type { RunStep } from '../train.ts';
+import type { PlacementWatch } from './check-placement.ts';
 import type { Closing } from './open-parts.ts';
 
 export interface TrainingSessionsOptions {
@@ -8,6 +9,8 @@ export interface TrainingSessionsOptions {
   readonly requests: readonly SessionRequest[];
   /** Keep only the session of the model in use (`--offload_inactive_dit`). */
   readonly offloadInactive: boolean;
+  /** Watches the first step of each, on a device other than the CPU. */
+  readonly watches?: readonly PlacementWatch[];
 }
 
 /**
@@ -17,10 +20,11 @@ export interface TrainingSessionsOptions {
  */
 export async function openTrainingSessions(
   runtime: Runtime,
-  { requests, offloadInactive }: TrainingSessionsOptions,
+  { requests, offloadInactive, watches = [] }: TrainingSessionsOptions,
   closing: Closing,
 ): Promise<RunStep> {
   const sessions = new Map<number, Session>();
+  const unwatched = new Map(watches.entries());
   const releaseAll = async (): Promise<void> => {
     for (const [index, session] of sessions) {
       sessions.delete(index);
@@ -35,10 +39,19 @@ export async function openTrainingSessions(
     const request = requests[index];
     if (!request) throw new Error(`internal: there is no training graph ${index}.`);
     if (offloadInactive) await releaseAll();
-    const session = await runtime.createSession(request);
+    const profileFilePrefix = unwatched.get(index)?.profileFilePrefix;
+    const session = await runtime.createSession({ ...request, ...(profileFilePrefix ? { profileFilePrefix } : {}) });
     sessions.set(index, session);
     return session;
   };
   for (const index of offloadInactive ? [0] : requests.keys()) await use(index);
-  return async (feeds, isHighNoise) => (await use(isHighNoise ? 1 : 0)).run(feeds);
+  return async (feeds, isHighNoise) => {
+    const index = isHighNoise ? 1 : 0;
+    const session = await use(index);
+    const outputs = await session.run(feeds);
+    const watch = unwatched.get(index);
+    unwatched.delete(index);
+    await watch?.afterFirstStep(session, feeds, outputs);
+    return outputs;
+  };
 }

@@ -11,6 +11,7 @@ import type { Closing } from '../open-parts.ts';
 import type { CachingHooks } from './hooks.ts';
 
 import { TrainerError } from '../../errors.ts';
+import { chooseDevice } from '../choose-device.ts';
 import { createOpenGraph } from '../open-encoder.ts';
 import { createWeightFiles } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
@@ -30,7 +31,7 @@ const repository = 'google/umt5-xxl';
  * encoded; `open` makes the session.
  */
 export async function openCaptionEncoder(
-  { t5, tokenizer: folder }: CacheTextConfig,
+  { t5, tokenizer: folder, device }: CacheTextConfig,
   closing: Closing,
   { runtime, logger = () => {} }: CachingHooks,
   environment?: Environment,
@@ -56,6 +57,7 @@ export async function openCaptionEncoder(
     const openGraph = createOpenGraph(await openRuntime(runtime, closing), {
       externalFiles: files.paths,
       weights: model.weights,
+      device: await chooseDevice(device, logger),
     });
     const session = await openGraph(graph, 'text encoder');
     closing.push(() => session.release());

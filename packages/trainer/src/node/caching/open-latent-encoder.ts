@@ -1,3 +1,5 @@
+import type { DeviceChoice } from '@musubi/config';
+
 import { resolveWeights, wanVae } from '@musubi/models';
 import { openCheckpointFile } from '@musubi/safetensors/node';
 
@@ -5,6 +7,7 @@ import type { LatentEncoder } from '../../caching/encode-pictures.ts';
 import type { Closing } from '../open-parts.ts';
 import type { CachingHooks } from './hooks.ts';
 
+import { chooseDevice } from '../choose-device.ts';
 import { createOpenGraph } from '../open-encoder.ts';
 import { createWeightFiles } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
@@ -18,7 +21,8 @@ import { type Openable, filesOf, once } from './openable.ts';
 export async function openLatentEncoder(
   vae: string,
   closing: Closing,
-  { runtime }: CachingHooks,
+  { runtime, logger = () => {} }: CachingHooks,
+  device: DeviceChoice = { kind: 'cpu', index: 0 },
 ): Promise<Openable<LatentEncoder>> {
   const [model, weightFiles] = await withFile('vae', vae, async () => {
     const checkpoint = await openCheckpointFile(vae);
@@ -31,6 +35,7 @@ export async function openLatentEncoder(
     const openGraph = createOpenGraph(await openRuntime(runtime, closing), {
       externalFiles: files.paths,
       weights: model.weights,
+      device: await chooseDevice(device, logger),
     });
     const encoder = wanVae.createEncoder(source, model.config, openGraph);
     closing.push(() => encoder.close());

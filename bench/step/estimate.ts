@@ -1,0 +1,62 @@
+// The estimate of one step in a process of its own, which runs no step: JSON request in argv, JSON result on stdout.
+import { totalmem } from 'node:os';
+
+import { loraParameters } from '../../packages/lora/src/index.ts';
+import { graphWork } from '../../packages/onnx-graph/src/analysis.ts';
+import { createOptimizer } from '../../packages/optimizers/src/index.ts';
+import { planMemory } from '../../packages/runtime/src/index.ts';
+import { createNodeRuntime } from '../../packages/runtime/src/node.ts';
+import { memoryOfGraph } from '../../packages/trainer/src/estimate/memory-of-run.ts';
+import { graphSeconds } from '../../packages/trainer/src/estimate/step-time.ts';
+import { anonymousMemory } from '../../packages/trainer/src/node/estimate/anonymous-memory.ts';
+import { probeDevice } from '../../packages/trainer/src/node/estimate/probe-device.ts';
+import { openTrainingModel } from './model.ts';
+
+export interface Request {
+  readonly checkpoint: string;
+  readonly tokens: number;
+  readonly gradientCheckpointing: boolean;
+  readonly threads: number;
+}
+
+export interface Estimate {
+  /** Most anonymous memory of the process. */
+  readonly peakBytes: number;
+  /** Of it, what a step adds. */
+  readonly activationBytes: number;
+  /** Forward and backward pass. */
+  readonly seconds: number;
+}
+
+const { checkpoint, tokens, gradientCheckpointing, threads } = JSON.parse(process.argv[2] ?? '{}') as Request;
+const runtime = await createNodeRuntime();
+const processBytes = anonymousMemory();
+const { adapter, graphs, weightBytes } = await openTrainingModel(checkpoint, gradientCheckpointing, 'whole');
+const memory = planMemory({ weightBytes, totalMemoryBytes: totalmem(), threads });
+const symbols = new Map([
+  ['B', 1],
+  ['S', tokens],
+]);
+const parameters = loraParameters(adapter);
+const optimizer = createOptimizer('AdamW', [{ name: 'unet', learningRate: 1e-4, parameters }], {});
+const work = graphWork(graphs.training, symbols);
+const needed = memoryOfGraph({
+  graph: graphs.training,
+  runs: [symbols],
+  memory,
+  sessions: 1,
+  process: processBytes,
+  optimizerState: [...optimizer.state().tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
+  parameterBytes: parameters.reduce((sum, { data }) => sum + data.byteLength, 0),
+});
+const speed = await probeDevice(runtime, work, memory);
+await runtime.close();
+// The bench fetches no gradients and makes no step of the optimizer.
+const notInBench = needed.gradients + needed.optimizerState;
+const result: Estimate = {
+  peakBytes: needed.total - notInBench,
+  // One copy in three of what is fed is there before.
+  activationBytes: needed.activations + (2 / 3) * (needed.batches + needed.adapter),
+  seconds: graphSeconds(work, speed),
+};
+console.log(JSON.stringify(result));

@@ -1,0 +1,58 @@
+import { readFile } from 'node:fs/promises';
+
+import { CliError } from './errors.ts';
+
+/** Nodes of one operator that ran on one provider. */
+export interface ProfiledOperator {
+  readonly operator: string;
+  /** E.g. `CPU`, `CUDA`, `WebGpu`. */
+  readonly provider: string;
+  /** Over all runs in the profile. */
+  readonly count: number;
+  readonly seconds: number;
+}
+
+/**
+ * What ran where, from a profile that ONNX Runtime wrote, longest first.
+ *
+ * @throws {CliError} `USAGE` where the file is none
+ */
+export async function readProfile(path: string): Promise<ProfiledOperator[]> {
+  const events = parse(await readFile(path, 'utf8'), path);
+  const found = new Map<string, ProfiledOperator>();
+  for (const { cat, name, dur, args } of events) {
+    const { op_name: operator, provider } = args ?? {};
+    if (cat !== 'Node' || !name?.endsWith('_kernel_time') || operator === undefined || provider === undefined) continue;
+    const key = `${operator} ${provider}`;
+    const { count = 0, seconds = 0 } = found.get(key) ?? {};
+    found.set(key, {
+      operator,
+      provider: provider.replace(/ExecutionProvider$/, ''),
+      count: count + 1,
+      seconds: seconds + (dur ?? 0) / 1e6,
+    });
+  }
+  if (found.size === 0) throw unusable(path, 'it has no times of nodes');
+  return [...found.values()].toSorted((a, b) => b.seconds - a.seconds);
+}
+
+interface Event {
+  readonly cat?: string;
+  readonly name?: string;
+  /** Microseconds. */
+  readonly dur?: number;
+  readonly args?: { readonly op_name?: string; readonly provider?: string };
+}
+
+function parse(text: string, path: string): readonly Event[] {
+  try {
+    const content: unknown = JSON.parse(text);
+    if (Array.isArray(content)) return content.filter((event) => typeof event === 'object' && event !== null);
+  } catch {
+    // said below
+  }
+  throw unusable(path, 'it is no list of events');
+}
+
+const unusable = (path: string, reason: string): CliError =>
+  new CliError('USAGE', `profile = "${path}": ${reason}.`, 'Give a file that ONNX Runtime wrote with profiling on.');

@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+
+import { describeOperators, readPlacement } from './placement.ts';
+
+const node = (name: string, op_name: string, provider: string, from: string[], to: string[]) => ({
+  cat: 'Node',
+  name: `${name}_kernel_time`,
+  args: {
+    op_name,
+    provider,
+    input_type_shape: from.map((dtype) => ({ [dtype]: [2, 3] })),
+    output_type_shape: to.map((dtype) => ({ [dtype]: [2, 3] })),
+  },
+});
+const [cpu, card] = ['CPUExecutionProvider', 'CUDAExecutionProvider'];
+
+test('what a device left to the CPU is told from shape arithmetic and copies', () => {
+  const events = [
+    { cat: 'Session', name: 'model_loading_array' },
+    node('a', 'MatMul', card, ['float', 'float'], ['float']),
+    node('a', 'MatMul', card, ['float', 'float'], ['float']),
+    node('b', 'Sign', cpu, ['float16'], ['float16']),
+    node('c', 'Sign', cpu, ['bfloat16'], ['bfloat16']),
+    node('d', 'Round', cpu, ['float'], ['float']),
+    node('e', 'Shape', cpu, ['float'], ['int64']),
+    node('f', 'Cast', cpu, ['int64'], ['float']),
+    node('g', 'MemcpyToHost', card, ['float'], ['float']),
+  ];
+  const placement = readPlacement(JSON.stringify(events));
+  expect(placement).toEqual({
+    nodes: { [card]: 1, [cpu]: 5 },
+    onCpu: { Sign: 2, Round: 1 },
+    shapeNodes: 2,
+    copies: 1,
+  });
+  expect(describeOperators(placement.onCpu)).toBe('2 Sign, 1 Round');
+});

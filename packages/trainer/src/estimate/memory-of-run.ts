@@ -1,0 +1,70 @@
+import type { Graph } from '@musubi/onnx-graph';
+import type { Symbols } from '@musubi/onnx-graph/analysis';
+import type { MemoryPlan } from '@musubi/runtime';
+
+import { createMemoryModel, createSizes, packedWeightBytes } from '@musubi/onnx-graph/analysis';
+
+/** Anonymous memory of a training process by what it is for, in bytes. Weights mapped from their files do not count. */
+export interface RunMemory {
+  /** Node.js, this program, ONNX Runtime and the graph itself. */
+  readonly process: number;
+  /** Copies of the weights that ONNX Runtime makes for speed. */
+  readonly packedWeights: number;
+  /** What forward and backward pass keep, gradients included, after batches of all sizes. */
+  readonly activations: number;
+  /** A batch and its noise on the way to the graph. */
+  readonly batches: number;
+  /** The adapter: its weights, the copy that a failed step is undone with, and one on the way to the graph. */
+  readonly adapter: number;
+  /** Gradients outside the graph: as they come out, and their sum. */
+  readonly gradients: number;
+  readonly optimizerState: number;
+  readonly total: number;
+}
+
+export interface RunMemoryFacts {
+  readonly graph: Graph;
+  /** The graph's lengths for each size of batch. */
+  readonly runs: readonly Symbols[];
+  readonly memory: MemoryPlan;
+  /** Sessions of such graphs that are open at the same time. */
+  readonly sessions: number;
+  /** Bytes of the process before it opens a model. */
+  readonly process: number;
+  readonly optimizerState: number;
+  readonly parameterBytes: number;
+}
+
+/** A feed lies in the caller's memory, in the worker's and in one that waits for the next batch. */
+const copiesOfFeeds = 3;
+const copiesOfAdapter = 3;
+const copiesOfGradients = 2;
+
+/** What a node takes in this program and in ONNX Runtime: names, types, kernels. */
+const bytesPerNode = 8e3;
+
+export function memoryOfGraph(facts: RunMemoryFacts): RunMemory {
+  const { graph, runs, memory, sessions, parameterBytes, optimizerState } = facts;
+  const model = createMemoryModel(graph, { arena: memory.arena });
+  const parts = {
+    process: facts.process + sessions * bytesPerNode * graph.nodes.length,
+    packedWeights: memory.prepackWeights ? sessions * packedWeightBytes(graph) : 0,
+    activations: sessions * model.peakBytesOf(distinct(runs)),
+    batches: copiesOfFeeds * Math.max(0, ...runs.map((symbols) => feedBytes(graph, symbols))),
+    adapter: copiesOfAdapter * parameterBytes,
+    gradients: copiesOfGradients * parameterBytes,
+    optimizerState,
+  };
+  return { ...parts, total: Object.values(parts).reduce((a, b) => a + b, 0) };
+}
+
+/** Of inputs whose shapes depend on the batch; the others are the adapter's weights. */
+function feedBytes(graph: Graph, symbols: Symbols): number {
+  const sizes = createSizes(symbols);
+  const data = graph.inputs.filter(({ shape }) => shape.some((dim) => typeof dim === 'string'));
+  return data.reduce((sum, value) => sum + sizes.bytes(value), 0);
+}
+
+function distinct(runs: readonly Symbols[]): Symbols[] {
+  return [...new Map(runs.map((symbols) => [JSON.stringify([...symbols]), symbols])).values()];
+}

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+
+import { Graph, gelu, mT, matmul, mul, softmax, transpose } from '@musubi/onnx-graph';
+import { graphWork } from '@musubi/onnx-graph/analysis';
+
+import { type DeviceSpeed, graphSeconds, mainProducts, passageOf, typicalElements } from './step-time.ts';
+
+const speed: DeviceSpeed = {
+  products: [
+    { product: { batch: 1, m: 512, k: 512, n: 512 }, flopsPerSecond: 1e11 },
+    { product: { batch: 8, m: 512, k: 64, n: 512 }, flopsPerSecond: 5e10 },
+  ],
+  secondsPerByte: { arithmetic: 1e-10, function: 4e-10, softmax: 2e-10, transpose: 3e-10 },
+};
+
+test('products take their time by the speed of the nearest shape, others by the bytes they move', () => {
+  const graph = new Graph('time');
+  const x = graph.input('x', 'float32', [500, 500]);
+  const q = graph.input('q', 'float32', [8, 500, 70]);
+  graph.output('y', matmul(x, x));
+  graph.output('p', matmul(q, mT(q)));
+  graph.output('z', mul(x, x));
+  const nodes = 4 * 4e-6;
+  const products = (2 * 500 ** 3) / 1e11 + (2 * 8 * 500 * 70 * 500) / 5e10;
+  const moved = 4 * 2 * 8 * 500 * 70 * 3e-10 + 4 * 3 * 500 * 500 * 1e-10;
+  expect(graphSeconds(graphWork(graph, new Map()), speed)).toBeCloseTo(nodes + products + moved, 12);
+});
+
+test.each([
+  ['Softmax', 'softmax'],
+  ['Transpose', 'transpose'],
+  ['Gelu', 'function'],
+  ['Add', 'arithmetic'],
+] as const)('%s is %s', (op, passage) => expect(passageOf(op)).toBe(passage));
+
+test('the main products are those with most work', () => {
+  const graph = new Graph('main');
+  const x = graph.input('x', 'float32', [512, 512]);
+  const thin = graph.input('thin', 'float32', [512, 4]);
+  graph.output('y', matmul(matmul(x, x), thin));
+  const work = graphWork(graph, new Map());
+  expect(mainProducts(work, 0.9, 5)).toEqual([{ batch: 1, m: 512, k: 512, n: 512 }]);
+  expect(mainProducts(work, 1, 5)).toHaveLength(2);
+  expect(mainProducts(work, 1, 1)).toHaveLength(1);
+});
+
+test('the typical tensor is of the size that most bytes are in', () => {
+  const graph = new Graph('typical');
+  const large = graph.input('large', 'float32', [1000, 1000]);
+  graph.output('a', softmax(gelu(large)));
+  graph.output('b', transpose(graph.input('small', 'float32', [10, 10]), [1, 0]));
+  const elements = typicalElements(graphWork(graph, new Map()));
+  expect(elements).toBeGreaterThan(0.6e6);
+  expect(elements).toBeLessThan(1e6);
+});

@@ -1,0 +1,77 @@
+import type { DeviceChoice } from '@musubi/config';
+import type { Provider } from '@musubi/runtime';
+
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import { RuntimeError, runsOn } from '@musubi/runtime';
+import { type ProviderProbe, findEngine, probeProvider } from '@musubi/runtime/node';
+
+/** What a run computes on. */
+export interface Device {
+  readonly provider: Provider;
+  readonly deviceId: number;
+}
+
+/** What is asked of the machine; tests give their own. */
+export interface DeviceProbes {
+  /** Whether the library of the CUDA provider lies beside the runtime, without which nothing need be tried. */
+  hasCudaLibrary(): boolean;
+  probe(provider: Provider): Promise<Pick<ProviderProbe, 'state' | 'reason'>>;
+}
+
+/**
+ * The device of a run, tried with a small model in a process of its own; one line says which it is.
+ *
+ * `auto` is CUDA where it works, else the CPU: WebGPU may be a program that imitates a graphics processor, slower than the
+ * CPU, so it is taken when it is named.
+ *
+ * @throws {RuntimeError} `PROVIDER_UNAVAILABLE` when the device that is named cannot be used
+ */
+export async function chooseDevice(
+  { kind, index }: DeviceChoice,
+  logger: (line: string) => void,
+  probes: DeviceProbes = machineProbes(),
+): Promise<Device> {
+  const cpu = { provider: 'cpu', deviceId: 0 } as const;
+  if (kind === 'cpu' || (kind === 'auto' && !probes.hasCudaLibrary())) {
+    logger('device: cpu');
+    return cpu;
+  }
+  const provider = kind === 'auto' ? 'cuda' : kind;
+  const { state, reason } = await probes.probe(provider);
+  if (state === 'works') {
+    logger(`device: ${provider}${index > 0 ? `:${index}` : ''}`);
+    return { provider, deviceId: index };
+  }
+  const why = (reason ?? `the provider ${state}`).replace(/\.$/, '');
+  if (kind === 'auto') {
+    logger(`device: cpu, as cuda cannot be used here (${why}); musubi doctor says more.`);
+    return cpu;
+  }
+  throw new RuntimeError('PROVIDER_UNAVAILABLE', `device ${provider} cannot be used here: ${why}.`, remedies[provider]);
+}
+
+/** What graphs are made for: Core ML has operators of the standard alone; gates of a card should not wait for the host. */
+export function graphFor({ provider }: Device) {
+  return {
+    fuseProducts: provider !== 'coreml' && runsOn(provider, 'FusedMatMul'),
+    gatesOnDevice: provider === 'cuda',
+  };
+}
+
+const remedies: Readonly<Record<Exclude<DeviceChoice['kind'], 'auto' | 'cpu'>, string>> = {
+  cuda: 'Run musubi doctor, which says what is missing, or use --device cpu.',
+  webgpu: 'Run musubi doctor, which says what is missing, or use --device cpu.',
+  dml: 'DirectML is part of onnxruntime-node on Windows alone. Use --device cpu or webgpu.',
+  coreml: 'Core ML is part of onnxruntime-node on Macs alone. Use --device cpu or webgpu.',
+};
+
+function machineProbes(): DeviceProbes {
+  const enginePath = findEngine().path;
+  const folder = join(dirname(enginePath), '..', 'bin', 'napi-v6', process.platform, process.arch);
+  return {
+    hasCudaLibrary: () => existsSync(join(folder, 'libonnxruntime_providers_cuda.so')),
+    probe: (provider) => probeProvider(provider, { enginePath }),
+  };
+}

@@ -1,0 +1,141 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { TensorStore } from '@musubi/safetensors';
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+
+import type { HostTensor } from '@musubi/onnx-graph';
+import type { Runtime } from '@musubi/runtime';
+
+import { resolveOptions } from '@musubi/config';
+import { createNodeRuntime } from '@musubi/runtime/node';
+
+import { isDefaultGolden } from '../../../tests/golden.ts';
+import { estimateRun } from '../src/node.ts';
+import { type RunFolder, openRunFolder, wanRuns } from './run-folder.ts';
+
+const readWeights = vi.hoisted(() => vi.fn<(file: string) => void>());
+const opened = vi.hoisted(() => vi.fn<(file: string) => void>());
+vi.mock('@musubi/safetensors/node', async (load) => {
+  const original = await load<{ openCheckpointFile(path: string): Promise<TensorStore> }>();
+  return {
+    ...original,
+    async openCheckpointFile(path: string): Promise<TensorStore> {
+      opened(path);
+      const store = await original.openCheckpointFile(path);
+      const watch = (name: PropertyKey) => typeof name === 'string' && name.startsWith('read') && readWeights(path);
+      return new Proxy(store, {
+        get(target, name) {
+          watch(name);
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
+        },
+      });
+    },
+  };
+});
+
+test('the golden vectors have runs', () => {
+  if (isDefaultGolden) expect(wanRuns.length).toBeGreaterThan(0);
+});
+
+const read = (options: string[] = []) =>
+  resolveOptions({
+    command: 'train',
+    argv: ['--config_file', 'config.toml', ...options],
+    readText: (file) => readFile(file, 'utf8'),
+  });
+
+describe.each(wanRuns)('%s', (name) => {
+  let folder: RunFolder;
+  let runtime: Runtime;
+  beforeAll(async () => {
+    runtime = await createNodeRuntime();
+  });
+  afterAll(() => runtime.close());
+  beforeEach(async () => {
+    folder = await openRunFolder(name, 'musubi-estimate-');
+    readWeights.mockClear();
+  });
+  afterEach(async () => {
+    await folder.close();
+  });
+
+  test('tells memory and time by the caches, and reads no weight', async () => {
+    const { config } = await read();
+    const found = await estimateRun(config, { runtime });
+    expect(opened).toHaveBeenCalledWith('dit.safetensors');
+    expect(readWeights).not.toHaveBeenCalled();
+    expect(found.source).toBe('caches');
+    expect(found.fits).toBe(true);
+    const { total, ...parts } = found.memory;
+    expect(total).toBe(Object.values(parts).reduce((a, b) => a + b, 0));
+    expect(parts.activations).toBeGreaterThanOrEqual(Math.max(...found.buckets.map((b) => b.activationBytes)));
+    expect(parts.optimizerState).toBeGreaterThan(0);
+    expect(found.secondsPerStep).toBeGreaterThan(0);
+    expect(found.secondsOfRun).toBeCloseTo(found.steps * found.secondsPerStep, 9);
+    expect(found.buckets.length).toBeGreaterThan(0);
+    for (const { lengths, width, height, frames, batchSize, flops } of found.buckets) {
+      const latentFrames = Math.floor((frames - 1) / 4) + 1;
+      expect(lengths).toEqual({ B: batchSize, S: latentFrames * (width / 16) * (height / 16) });
+      expect(flops).toBeGreaterThan(0);
+    }
+    expect(found.alternatives.length).toBeGreaterThan(1);
+  });
+
+  test('the lengths are those of the batches that the run feeds', async () => {
+    const fed = new Set<string>();
+    const watching: Runtime = {
+      ...runtime,
+      async createSession(request) {
+        const session = await runtime.createSession(request);
+        return {
+          ...session,
+          run(feeds: Readonly<Record<string, HostTensor>>, outputs) {
+            fed.add((feeds['tokens']?.shape ?? []).slice(0, 2).join());
+            return session.run(feeds, outputs);
+          },
+        };
+      },
+    };
+    const epoch = await folder.run('--max_train_epochs 1', { runtime: watching });
+    const { buckets } = await estimateRun(epoch.config, { runtime });
+    expect(new Set(buckets.map(({ lengths }) => `${lengths['B']},${lengths['S']}`))).toEqual(fed);
+  });
+
+  test('checkpointing takes less memory for activations and more work', async () => {
+    const plain = await estimateRun((await read()).config, { runtime });
+    const again = await estimateRun((await read(['--gradient_checkpointing'])).config, { runtime });
+    const work = (found: typeof plain) => found.buckets.reduce((sum, { flops }) => sum + flops, 0);
+    const kept = (found: typeof plain) => Math.max(...found.buckets.map((b) => b.activationBytes));
+    expect(work(again)).toBeGreaterThan(1.1 * work(plain));
+    expect(kept(again)).toBeLessThan(kept(plain));
+  });
+
+  test('a file that is not there is named with its option', async () => {
+    const { config } = await read(['--dit', 'absent.safetensors']);
+    await expect(estimateRun(config, { runtime })).rejects.toMatchObject({
+      code: 'FILE_UNUSABLE',
+      facts: { option: 'dit' },
+    });
+  });
+
+  test('8-bit bases are refused with what to do', async () => {
+    const { config } = await read(['--int8_base']);
+    await expect(estimateRun(config, { runtime })).rejects.toMatchObject({
+      code: 'OPTION_CONFLICT',
+      facts: { option: 'int8_base' },
+    });
+  });
+
+  test('a configuration without caches and pictures says what is missing', async () => {
+    await rm(join(folder.path, 'cache'), { recursive: true });
+    await writeFile(
+      'dataset.toml',
+      '[general]\nresolution = 64\ncaption_extension = ".txt"\n[[datasets]]\nimage_directory = "none"\ncache_directory = "c"\n',
+    );
+    const { config } = await read();
+    await expect(estimateRun(config, { runtime })).rejects.toMatchObject({ name: 'DatasetError' });
+  });
+});
