@@ -53,7 +53,7 @@ function model(scopeOf: (block: number) => string = () => ''): Graph {
 test.each([
   ['a model', () => ''],
   ['a model with blocks', (block: number) => `blocks.${block}`],
-])('order and bytes in use after each node of %s are those of a profile of ONNX Runtime', async (_, scopeOf) => {
+])('order and bytes in use after each node of %s are those of a profile of ONNX Runtime', async (_name, scopeOf) => {
   const graph = fuseProducts(model(scopeOf));
   const folder = await mkdtemp(join(tmpdir(), 'musubi-analysis-'));
   try {
