@@ -33,8 +33,22 @@ async function runFromList(waiting: TestFile[]): Promise<Report[]> {
 
 const runIn = (worker: Worker, file: TestFile): Promise<Report> =>
   new Promise((resolve, reject) => {
-    worker.onmessage = ({ data }: MessageEvent<{ report?: Report; error?: string }>) =>
-      data.report ? resolve(data.report) : reject(new Error(data.error));
-    worker.onerror = (event) => reject(new Error(`${file.path}: the worker failed: ${event.message}`));
+    const heard = new AbortController();
+    const once = { signal: heard.signal };
+    const end = (action: () => void) => {
+      heard.abort();
+      action();
+    };
+    worker.addEventListener(
+      'message',
+      ({ data }: MessageEvent<{ report?: Report; error?: string }>) =>
+        end(() => (data.report ? resolve(data.report) : reject(new Error(data.error)))),
+      once,
+    );
+    worker.addEventListener(
+      'error',
+      (event) => end(() => reject(new Error(`${file.path}: the worker failed: ${event.message}`))),
+      once,
+    );
     worker.postMessage(file, []);
   });
