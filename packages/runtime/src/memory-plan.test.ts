@@ -38,6 +38,17 @@ describe('planMemory', () => {
       threads: 6,
     });
   });
+
+  test('packs 8-bit integers once, and nothing beside them, where they take a quarter of the memory', () => {
+    const facts = { weightBytes: 6 * GiB, narrowWeights: true, totalMemoryBytes: 16 * GiB };
+
+    const fits = { prepackWeights: true, arena: true, memoryPattern: false, foldConstants: false };
+    expect(planMemory({ ...facts, integerBytes: 4 * GiB })).toEqual(fits);
+    // once, however many products take them, which read the same codes
+    expect(planMemory({ ...facts, integerBytes: 4 * GiB, usesPerWeight: 2 })).toEqual(fits);
+    expect(planMemory({ ...facts, integerBytes: 4.1 * GiB })).toEqual({ ...fits, prepackWeights: false });
+    expect(planMemory({ ...facts, integerBytes: 0 })).toEqual({ ...fits, prepackWeights: false });
+  });
 });
 
 describe('toSessionOptions', () => {

@@ -42,3 +42,8 @@ export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<st
 /** Whether a provider computes an operator on its device, see {@link providerOperators}. */
 export const runsOn = (provider: Provider, operator: string): boolean =>
   providerOperators[provider]?.has(operator) ?? true;
+
+const float8Providers: ReadonlySet<Provider> = new Set(['cpu', 'cuda']);
+
+/** Whether a provider has kernels for 8-bit floats; others take such numbers as bytes and look them up in a table. */
+export const hasFloat8 = (provider: Provider): boolean => float8Providers.has(provider);

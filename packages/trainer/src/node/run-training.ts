@@ -240,9 +240,12 @@ async function storeWeights(
 }
 
 /** The 8-bit product of ONNX Runtime is the faster one only where sessions may pack weights. */
-function loweringFor({ method }: EightBitBase, { prepackWeights }: MemoryPlan, { provider }: Device): LowerWeights {
-  const hasFloat8 = provider === 'cpu' || provider === 'cuda';
-  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', hasFloat8 });
+export function loweringFor(
+  { method }: EightBitBase,
+  { prepackWeights }: MemoryPlan,
+  { provider }: Pick<Device, 'provider'> = { provider: 'cpu' },
+): LowerWeights {
+  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', provider });
 }
 
 /**
