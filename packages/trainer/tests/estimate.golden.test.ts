@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { TensorStore } from '@musubi/safetensors';
@@ -121,12 +121,24 @@ describe.each(wanRuns)('%s', (name) => {
     });
   });
 
-  test('8-bit bases are refused with what to do', async () => {
-    const { config } = await read(['--int8_base']);
-    await expect(estimateRun(config, { runtime })).rejects.toMatchObject({
-      code: 'OPTION_CONFLICT',
-      facts: { option: 'int8_base' },
+  test.each([
+    // of these small models a good part is embeddings, which stay as they are
+    [['--int8_base'], 1 / 4, 3 / 4],
+    [['--fp8_base', '--fp8_scaled'], 1 / 4, 3 / 4],
+    // all of it, but for the constants of the graph
+    [['--fp8_base'], 1 / 4, 0.26],
+  ])('%s has the same work and less to map, and no file is made', async (options, atLeast, atMost) => {
+    const before = await readdir('.');
+    const plain = await estimateRun((await read()).config, { runtime });
+    const found = await estimateRun((await read(options)).config, { runtime });
+    const share = found.model.weightBytes / plain.model.weightBytes;
+    expect(share).toBeGreaterThanOrEqual(atLeast);
+    expect(share).toBeLessThanOrEqual(atMost);
+    found.buckets.forEach((bucket, i) => {
+      expect(bucket.flops / plain.buckets[i]!.flops).toBeGreaterThan(0.99);
+      expect(bucket.flops / plain.buckets[i]!.flops).toBeLessThan(1.2);
     });
+    expect(await readdir('.')).toEqual(before);
   });
 
   test('a configuration without caches and pictures says what is missing', async () => {

@@ -120,7 +120,8 @@ async function planFile(setting: EightBitBase, request: EightBitRequest): Promis
   };
 }
 
-function targetsOf({ longName }: Pick<Architecture, 'longName'>, { method }: EightBitBase): Fp8Architecture {
+/** @throws {TrainerError} `OPTION_CONFLICT` for a model without a list of weights */
+export function targetsOf({ longName }: Pick<Architecture, 'longName'>, { method }: EightBitBase): Fp8Architecture {
   const known = Object.keys(FP8_TARGETS) as Fp8Architecture[];
   const found = known.find((name) => longName === name || longName.startsWith(`${name}_`));
   if (found) return found;

@@ -15,10 +15,11 @@ import { type AssembledRun, assembleRun } from '../../assemble-run.ts';
 import { bindSymbols } from '../../estimate/bind-symbols.ts';
 import { type RunMemory, memoryOfGraph } from '../../estimate/memory-of-run.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
-import { TrainerError } from '../../errors.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
+import type { StoredBase } from '../eight-bit-base.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import {
+  type BaseModel,
   type Closing,
   createWeightFiles,
   openBaseModel,
@@ -26,7 +27,9 @@ import {
   readNetworkWeights,
 } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
-import { memoryFor } from '../run-training.ts';
+import { planEightBitBase } from '../plan-eight-bit-base.ts';
+import { loweringFor, memoryFor } from '../run-training.ts';
+import { withFile } from '../with-file.ts';
 import { anonymousMemory } from './anonymous-memory.ts';
 import { type BatchShape, readBatchShapes } from './batch-shapes.ts';
 import { probeDevice } from './probe-device.ts';
@@ -92,7 +95,6 @@ const secondsPerParameter = 12e-9;
  */
 export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}): Promise<RunEstimate> {
   const { logger = () => {} } = hooks;
-  refuseEightBit(config);
   const closing: Closing = [];
   try {
     const runtime = await openRuntime(hooks.runtime, closing);
@@ -103,20 +105,26 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const model = await openBaseModel(config, wan, closing, logger);
     const high = await openHighNoiseModel(config, wan, model, closing);
     const networkWeights = await readNetworkWeights(config);
-    const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
-    const weights = model.source(files.locate(''));
+    const adapters = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
+    const frozen = config.eightBitBase ? [] : adapters;
+    const base = await withFile('dit', config.dit, async () => plannedBase(config, config.dit, model));
+    const highPath = config.ditHighNoise ?? '';
+    const highBase =
+      high && (await withFile('dit_high_noise', highPath, async () => plannedBase(config, highPath, high)));
+    const weights = base.source(files.locate(''));
     const highNoise =
-      high && timestepBoundary !== null
-        ? { weights: high.source(files.locate('high_noise.')), timestepBoundary }
+      highBase && timestepBoundary !== null
+        ? { weights: highBase.source(files.locate('high_noise.')), timestepBoundary }
         : null;
-    const memory = memoryFor(high && !config.offloadInactiveDit ? [model, high] : [model]);
+    const memory = memoryFor(highBase && !config.offloadInactiveDit ? [base, highBase] : [base]);
+    const lowering = config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory) } : {};
     const sessions = high && !config.offloadInactiveDit ? 2 : 1;
 
     const assemble = (changes: Partial<TrainConfig>) => {
       const seed = config.seed ?? 0;
       const [pythonRandom, changed] = [new PythonRandom(seed), { ...config, ...changes }];
       const parts = { seed, architecture: wan, model, weights, highNoise, data, pythonRandom, networkWeights, frozen };
-      return assembleRun({ config: changed, ...parts });
+      return assembleRun({ config: changed, ...parts, ...lowering });
     };
     let speed: DeviceSpeed | undefined;
     const cost = async (run: AssembledRun, given: readonly BatchShape[]) => {
@@ -169,15 +177,10 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
 }
 
 /** Its weights would have to be made first to be laid out. */
-function refuseEightBit({ eightBitBase }: TrainConfig): void {
-  if (!eightBitBase) return;
-  const option = eightBitBase.method === 'int8' ? 'int8_base' : 'fp8_base';
-  throw new TrainerError(
-    'OPTION_CONFLICT',
-    `${option}: runs with 8-bit base weights cannot be estimated in this release.`,
-    `Leave ${option} out to estimate the run without it.`,
-    { option },
-  );
+/** The weights as the run will have them: in the checkpoint, or in 8 bits, in a file that need not be there yet. */
+function plannedBase({ eightBitBase }: TrainConfig, path: string, model: BaseModel<WanConfig>): StoredBase {
+  if (!eightBitBase) return model;
+  return planEightBitBase(eightBitBase, { path, weights: model.weights, architecture: wan });
 }
 
 interface ShapeWork {
