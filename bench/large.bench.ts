@@ -61,12 +61,13 @@ export const bench: Bench = {
   },
 };
 
-const shared = (task: string, steps: number): string[] => [
-  ...['--task', task, '--dit', 'dit.safetensors', '--dataset_config', 'dataset.toml'],
-  ...['--network_module', 'networks.lora_wan', '--network_dim', '16', '--network_alpha', '16'],
-  ...['--optimizer_type', 'AdamW', '--learning_rate', '1e-4', '--gradient_checkpointing', '--mixed_precision', 'no'],
-  ...['--max_train_steps', String(steps), '--seed', '1', '--output_dir', 'output', '--output_name', 'lora'],
-];
+const shared = (task: string, steps: number): string[] =>
+  [
+    `--task ${task} --dit dit.safetensors --dataset_config dataset.toml`,
+    '--network_module networks.lora_wan --network_dim 16 --network_alpha 16',
+    '--optimizer_type AdamW --learning_rate 1e-4 --gradient_checkpointing --mixed_precision no',
+    `--max_train_steps ${steps} --seed 1 --output_dir output --output_name lora`,
+  ].flatMap((line) => line.split(' '));
 
 async function measureRun(
   name: string,

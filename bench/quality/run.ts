@@ -1,7 +1,8 @@
 // Command lines of musubi in a process of its own, one after the other: JSON request in argv, JSON result on stdout.
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 
 import { resolveCommand } from '../../packages/config/src/index.ts';
+import { openSafetensorsFile } from '../../packages/safetensors/src/node.ts';
 import { runCacheLatents, runCacheTexts, runTraining } from '../../packages/trainer/src/node.ts';
 import { endWithParent } from '../scratch.ts';
 
@@ -15,6 +16,8 @@ export interface Request {
 export interface Result {
   /** Of each run, of each step. */
   readonly losses: readonly (readonly number[])[];
+  /** How many weights the run with `--int8_base` had in 8 bits. */
+  readonly integerWeights: number;
 }
 
 endWithParent();
@@ -26,7 +29,11 @@ await musubi('cache_latents', [...data, '--vae', 'vae.safetensors']);
 await musubi('cache_text_encoder_outputs', [...data, '--t5', 'umt5.safetensors', '--tokenizer', 'tokenizer']);
 const losses: number[][] = [];
 for (const options of runs) losses.push(await musubi('train', ['--config_file', 'config.toml', ...options]));
-console.log(JSON.stringify({ losses } satisfies Result));
+const stored = (await readdir('.')).find((file) => file.includes('.int8-'));
+const store = stored === undefined ? null : await openSafetensorsFile(stored);
+const integerWeights = [...(store?.tensors.values() ?? [])].filter(({ dtype }) => dtype === 'U8').length;
+await store?.close();
+console.log(JSON.stringify({ losses, integerWeights } satisfies Result));
 
 /** @returns losses of a training run */
 async function musubi(command: string, argv: readonly string[]): Promise<number[]> {

@@ -38,10 +38,10 @@ output_name = "my_lora"
  * Writes captioned pictures, a tokenizer, small models with random weights and both configurations into `folder`; removes what
  * a run before has made there.
  *
- * @param load imports an entry of a package, by default as it is built
+ * @param options of `writeTinyModels`
  * @returns {Promise<{ file: string, caption: string }[]>} the pictures
  */
-export async function writeQuickStart(folder, load) {
+export async function writeQuickStart(folder, options = {}) {
   for (const name of ['images', 'cache', 'output', 'tokenizer']) {
     rmSync(join(folder, name), { recursive: true, force: true });
   }
@@ -51,7 +51,7 @@ export async function writeQuickStart(folder, load) {
   const { tokenizerJson, tokenizerConfig } = smallTokenizer(pictures.map(({ caption }) => caption));
   writeFileSync(join(folder, 'tokenizer', 'tokenizer.json'), JSON.stringify(tokenizerJson));
   writeFileSync(join(folder, 'tokenizer', 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
-  await writeTinyModels(folder, tokenizerJson.model.vocab.length, load);
+  await writeTinyModels(folder, tokenizerJson.model.vocab.length, options);
   writeFileSync(join(folder, 'dataset.toml'), dataset);
   writeFileSync(join(folder, 'config.toml'), config);
   return pictures;

@@ -17,14 +17,16 @@ const vaeShare = 1 / 6;
  *
  * @param folder where they go
  * @param vocabulary of the tokenizer
- * @param load imports an entry of a package, by default as it is built
+ * @param options.load imports an entry of a package, by default as it is built
+ * @param options.sizes of the transformer, where they shall be others
  */
-export async function writeTinyModels(folder, vocabulary, load = built) {
+export async function writeTinyModels(folder, vocabulary, { load = built, sizes = {} } = {}) {
+  const config = { ...wanConfig, ...sizes };
   const { umt5, wan, wanVae } = await load('models');
-  const dit = wan.parameters({ ...wanConfig, textLength: 512, eps: 1e-6 });
+  const dit = wan.parameters({ ...config, textLength: 512, eps: 1e-6 });
   await write(load, join(folder, 'wan.safetensors'), dit, 1, {
     // what shapes do not tell of a model that is smaller than the published ones
-    config: JSON.stringify({ num_heads: wanConfig.heads }),
+    config: JSON.stringify({ num_heads: config.heads }),
   });
   await write(load, join(folder, 'umt5.safetensors'), umt5.parameters({ ...umt5Config, vocabulary }), 2);
   const { levels } = wanVae.published;

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { bytesSource, encodeSafetensors, fromFloat32, openSafetensors, toFloat32 } from '@musubi/safetensors';
 import { openSafetensorsFile, writeSafetensorsFile } from '@musubi/safetensors/node';
 import { describe, expect, test } from 'vitest';
-import { dequantizeToBytes, quantizeTensors, quantizeWeight, scaleBytes } from '../src/index.ts';
+import { dequantizeToBytes, planEightBit, quantizeTensors, quantizeWeight, scaleBytes } from '../src/index.ts';
 import type { Fp8Mode } from '../src/index.ts';
-import { dequantizeFile, quantizeFile } from '../src/node.ts';
+import { dequantizeFile, quantizeFile, quantizeStore } from '../src/node.ts';
 import { PIECE, WINDOW } from '../src/internal/engine.ts';
 import { randomTensor, temporaryFolder } from './fixtures.ts';
 
@@ -37,6 +37,25 @@ async function contents(path: string) {
   await store.close();
   return { metadata: store.metadata, tensors: Object.fromEntries(entries) };
 }
+
+describe('planEightBit', () => {
+  test.each(['scaled', 'int8', 'cast'] as const)('tells what quantizeStore writes: %s', async (method) => {
+    const tensors = model.filter(({ name }) => name !== 'layers.0.steps');
+    const { input, output } = await modelFile(tensors);
+    const store = await openSafetensorsFile(input);
+    await quantizeStore(store, output, { method, targets, workers: 1 });
+    await store.close();
+    const written = Object.entries((await contents(output)).tensors);
+    const outlines = written.map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+    const planned = planEightBit(tensors, { method, targets }).map(({ name, dtype, shape }) => ({
+      name,
+      dtype,
+      shape,
+    }));
+    expect(planned).toHaveLength(outlines.length);
+    expect(planned).toEqual(expect.arrayContaining(outlines));
+  });
+});
 
 describe('quantizeFile', () => {
   test.each([1, 3])('writes what quantizeWeight gives, and copies the rest, with %i threads', async (workers) => {

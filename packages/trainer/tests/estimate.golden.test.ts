@@ -122,9 +122,11 @@ describe.each(wanRuns)('%s', (name) => {
   });
 
   test.each([
-    [['--int8_base'], 1 / 4, 0.4],
-    [['--fp8_base', '--fp8_scaled'], 1 / 4, 0.4],
-    [['--fp8_base'], 1 / 4, 1 / 4],
+    // of these small models a good part is embeddings, which stay as they are
+    [['--int8_base'], 1 / 4, 3 / 4],
+    [['--fp8_base', '--fp8_scaled'], 1 / 4, 3 / 4],
+    // all of it, but for the constants of the graph
+    [['--fp8_base'], 1 / 4, 0.26],
   ])('%s has the same work and less to map, and no file is made', async (options, atLeast, atMost) => {
     const before = await readdir('.');
     const plain = await estimateRun((await read()).config, { runtime });
