@@ -25,7 +25,7 @@ import { chooseAttention } from './choose-attention.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
-import { type Device, chooseDevice, graphFor } from './choose-device.ts';
+import { chooseDevice, graphFor } from './choose-device.ts';
 import { type EightBitContext, type StoredBase, openEightBitBase } from './eight-bit-base.ts';
 import {
   type BaseModel,
