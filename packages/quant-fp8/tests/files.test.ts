@@ -5,7 +5,7 @@ import { openSafetensorsFile, writeSafetensorsFile } from '@musubi/safetensors/n
 import { describe, expect, test } from 'vitest';
 import { dequantizeToBytes, quantizeTensors, quantizeWeight, scaleBytes } from '../src/index.ts';
 import type { Fp8Mode } from '../src/index.ts';
-import { dequantizeFile, quantizeFile } from '../src/node.ts';
+import { dequantizeFile, plannedTensors, quantizeFile, quantizeStore } from '../src/node.ts';
 import { PIECE, WINDOW } from '../src/internal/engine.ts';
 import { randomTensor, temporaryFolder } from './fixtures.ts';
 
@@ -261,3 +261,26 @@ function naive(values: Float32Array, shape: readonly number[], mode: Fp8Mode) {
   }
   return { codes: fromFloat32(scaled, 'F8_E4M3'), scales };
 }
+
+const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+
+describe('plannedTensors', () => {
+  test.each([
+    { method: 'scaled' },
+    { method: 'scaled', mode: 'channel', format: 'e5m2' },
+    { method: 'scaled', wide: true },
+    { method: 'int8' },
+    { method: 'int8', wide: true },
+    { method: 'cast' },
+    { method: 'cast', wide: true },
+  ] as const)('are those that quantizeStore writes: %o', async (options) => {
+    const { input, output } = await modelFile(model.filter(({ dtype }) => dtype !== 'I64'));
+    const store = await openSafetensorsFile(input);
+    const planned = plannedTensors(store, { targets, ...options });
+    await quantizeStore(store, output, { targets, ...options });
+    await store.close();
+    const { tensors } = await contents(output);
+    const written = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+    expect(planned.toSorted(byName)).toEqual(written.toSorted(byName));
+  });
+});

@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { TensorStore } from '@musubi/safetensors';
@@ -10,10 +10,11 @@ import type { Runtime } from '@musubi/runtime';
 
 import { resolveOptions } from '@musubi/config';
 import { createNodeRuntime } from '@musubi/runtime/node';
+import { openSafetensorsFile } from '@musubi/safetensors/node';
 
 import { isDefaultGolden } from '../../../tests/golden.ts';
 import { estimateRun } from '../src/node.ts';
-import { type RunFolder, openRunFolder, wanRuns } from './run-folder.ts';
+import { type RunFolder, openRunFolder, short, wanRuns } from './run-folder.ts';
 
 const readWeights = vi.hoisted(() => vi.fn<(file: string) => void>());
 const opened = vi.hoisted(() => vi.fn<(file: string) => void>());
@@ -121,12 +122,35 @@ describe.each(wanRuns)('%s', (name) => {
     });
   });
 
-  test('8-bit bases are refused with what to do', async () => {
-    const { config } = await read(['--int8_base']);
-    await expect(estimateRun(config, { runtime })).rejects.toMatchObject({
-      code: 'OPTION_CONFLICT',
-      facts: { option: 'int8_base' },
-    });
+  test.each([
+    ['--int8_base', 'int8'],
+    ['--fp8_base --fp8_scaled', 'fp8-e4m3'],
+    ['--fp8_base', 'fp8-e4m3'],
+  ])('%s is planned as the run makes it, without a weight read or a file written', async (options, label) => {
+    const { config } = await read(options.split(' '));
+    const { model, alternatives, memory } = await estimateRun(config, { runtime });
+    expect(readWeights).not.toHaveBeenCalled();
+    expect((await readdir('.')).filter((file) => file.includes(label))).toEqual([]);
+    expect(memory.total).toBeGreaterThan(0);
+    expect(alternatives.map(({ change }) => change).join('; ')).toContain('base weights as in the checkpoint');
+
+    await folder.run(`${short(1)} ${options}`, { runtime });
+    const [file] = (await readdir('.')).filter((name) => name.includes(label));
+    const store = await openSafetensorsFile(file ?? '');
+    await store.close();
+    const bytes = [...store.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(model.fileBytes).toBe(bytes);
+    expect(model.weightBytes).toBe(bytes);
+  });
+
+  test('8-bit bases are among the alternatives, with their size on disk', async () => {
+    const found = await estimateRun((await read()).config, { runtime });
+    expect(found.model.fileBytes).toBe(0);
+    for (const option of ['int8_base = true', 'fp8_base = true']) {
+      const other = found.alternatives.find(({ change }) => change.startsWith(option));
+      expect(other?.fileBytes).toBeGreaterThan(0);
+      expect(other?.weightBytes).toBeLessThan(found.model.weightBytes);
+    }
   });
 
   test('a configuration without caches and pictures says what is missing', async () => {

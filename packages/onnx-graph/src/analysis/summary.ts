@@ -47,13 +47,19 @@ const packedColumns = 16;
 
 /**
  * Bytes of the copies that ONNX Runtime's CPU provider packs: of each float32 matrix that is the right operand of
- * products, one as it is and one transposed, as they need it.
+ * products, one as it is and one transposed, as they need it; of the codes of an 8-bit product one, with a scale and a sum
+ * for each block.
  */
 export function packedWeightBytes(graph: Graph): number {
   let total = 0;
   const packed = new Set<string>();
   for (const { op, inputs, attributes } of graph.nodes) {
     const weight = inputs[1];
+    if (op === 'MatMulNBits' && weight?.dtype === 'uint8' && !packed.has(weight.name)) {
+      packed.add(weight.name);
+      const [rows = 0, blocks = 0, size = 0] = weight.shape.map(Number);
+      total += rows * blocks * (size + 8);
+    }
     if (op !== 'MatMul' && op !== 'FusedMatMul' && op !== 'Gemm') continue;
     if (!weight || weight.kind === 'input' || weight.kind === 'node') continue;
     if (weight.dtype !== 'float32' || weight.shape.length !== 2) continue;

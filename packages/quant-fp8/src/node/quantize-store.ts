@@ -53,11 +53,8 @@ export async function quantizeStore(
 ): Promise<QuantizationReport> {
   const { onWeight, wide = false } = options;
   const plan = planOf(store, options);
-  const outlines = plan.outlines.map((outline) =>
-    wide && isNarrow(outline) ? { ...outline, dtype: 'F32' as const } : outline,
-  );
   const measured = new Map<string, MeasuredTensor>();
-  await fillSafetensorsFile(output, outlines, metadataOf(store, options.metadata), async ({ path, order }) => {
+  await fillSafetensorsFile(output, plan.outlines, metadataOf(store, options.metadata), async ({ path, order }) => {
     const places = new Map(order.map(({ tensor, offset }) => [tensor.name, offset]));
     const job = (name: string, make: (from: Bytes) => Task, done: (sums: Measured | null) => void): Job => ({
       task: withBytes(sourceOf(store, name, options.hook), make),
@@ -101,6 +98,18 @@ export async function quantizeStore(
   );
 }
 
+/**
+ * The tensors that `quantizeStore` would write with the same options, by the headers of the store: nothing is read or written.
+ *
+ * @throws {Fp8Error} what `quantizeStore` throws before it reads a tensor
+ */
+export function plannedTensors(
+  store: Pick<TensorStore, 'tensors'>,
+  options: Pick<QuantizeStoreOptions, keyof QuantizeOptions | 'method' | 'wide'>,
+): readonly TensorOutline[] {
+  return planOf(store, options).outlines;
+}
+
 interface StorePlan {
   /** the tensors of the new file */
   readonly outlines: readonly TensorOutline[];
@@ -111,12 +120,14 @@ interface StorePlan {
   }[];
 }
 
-function planOf({ tensors }: TensorStore, options: QuantizeStoreOptions): StorePlan {
+function planOf({ tensors }: Pick<TensorStore, 'tensors'>, options: QuantizeStoreOptions): StorePlan {
   const { method = 'scaled', format = 'e4m3', wide = false } = options;
+  const stored = (outline: TensorOutline): TensorOutline =>
+    wide && isNarrow(outline) ? { ...outline, dtype: 'F32' } : outline;
   if (method === 'cast') {
     const casts = planCasts(tensors.values(), format);
     return {
-      outlines: casts.map(({ codes }) => codes),
+      outlines: casts.map(({ codes }) => stored(codes)),
       others: [],
       weights: casts.map(({ name, dtype, shape }) => ({
         report: { name, dtype, shape, mode: 'tensor', scaleShape: [] },
@@ -135,7 +146,7 @@ function planOf({ tensors }: TensorStore, options: QuantizeStoreOptions): StoreP
   const isInt8 = method === 'int8';
   const plan = isInt8 ? planInt8(tensors.values(), options) : planQuantization(tensors.values(), options);
   return {
-    outlines: plannedOutlines(plan),
+    outlines: plannedOutlines(plan).map(stored),
     others: plan.others,
     weights: plan.weights.map(({ name, dtype, shape, grouping, scale }) => ({
       report: { name, dtype, shape, mode: grouping.mode, scaleShape: scale.shape },

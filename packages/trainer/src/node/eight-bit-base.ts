@@ -10,8 +10,8 @@ import { basename, dirname, join } from 'node:path';
 import { createMerger } from '@musubi/lora';
 import { FP8_TARGETS, type Fp8Architecture } from '@musubi/quant-fp8';
 import { fp8Source } from '@musubi/quant-fp8/graph';
-import { quantizeStore } from '@musubi/quant-fp8/node';
-import { fromFloat32, toFloat32 } from '@musubi/safetensors';
+import { plannedTensors, quantizeStore } from '@musubi/quant-fp8/node';
+import { bytesPerElement, fromFloat32, toFloat32 } from '@musubi/safetensors';
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 
 import type { Closing } from './open-parts.ts';
@@ -53,7 +53,7 @@ export async function openEightBitBase(
   { closing, logger, signal }: EightBitContext,
 ): Promise<StoredBase> {
   const { path, weights, merged } = request;
-  const targets = setting.method === 'cast' ? null : targetsOf(request.architecture, setting);
+  const targets = targetsOf(request.architecture, setting);
   const key = await eightBitKey({
     setting,
     targets: targets && FP8_TARGETS[targets],
@@ -61,8 +61,7 @@ export async function openEightBitBase(
     merged: merged.map(({ store, multiplier = 1 }) => ({ multiplier, tensors: store.tensors })),
   });
   const folder = setting.cacheDir ?? dirname(path);
-  const stem = basename(path).replace(/(?:\.safetensors\.index)?\.\w+$/, '');
-  const file = join(folder, `${stem}.${labelOf(setting)}-${key.slice(0, 12)}.safetensors`);
+  const file = join(folder, fileName(path, setting, key.slice(0, 12)));
 
   let store = await openIfMade(file, key);
   if (store) logger(`8-bit base weights: ${file}`);
@@ -70,12 +69,8 @@ export async function openEightBitBase(
     await prepareFolder(folder, weights, setting);
     logger(`8-bit base weights are written to ${file}; the next run finds them there.`);
     const startedAt = Date.now();
-    const report = await quantizeStore(viewOf(request), file, {
-      method: setting.method,
-      targets: targets ?? { include: null, exclude: [] },
-      format: setting.format,
-      mode: setting.mode,
-      blockSize: setting.blockSize,
+    const report = await quantizeStore(storeOf(request), file, {
+      ...quantizationOf(setting, targets),
       metadata: { [keyName]: key },
       onWeight: progress(weights, logger),
       ...(merged.length > 0 ? { hook: mergingHook(merged) } : {}),
@@ -89,7 +84,49 @@ export async function openEightBitBase(
   return { weights: tensors, source: (locate) => fp8Source({ tensors }, locate) };
 }
 
-function targetsOf({ longName }: Pick<Architecture, 'longName'>, { method }: EightBitBase): Fp8Architecture {
+/** A file of 8-bit weights that need not be there. */
+export interface PlannedBase extends StoredBase {
+  readonly fileBytes: number;
+}
+
+/**
+ * What `openEightBitBase` would give, by headers alone: nothing is read or written. Places in the file are not those that it
+ * will have.
+ *
+ * @throws what `openEightBitBase` throws before it reads a weight
+ */
+export function planEightBitBase(
+  setting: EightBitBase,
+  { path, weights, architecture }: Omit<EightBitRequest, 'merged' | 'checkpoint'>,
+): PlannedBase {
+  const outlines = plannedTensors(viewOf(weights), quantizationOf(setting, targetsOf(architecture, setting)));
+  const source = fileName(path, setting, 'planned');
+  const tensors = new Map<string, TensorInfo>();
+  let offset = 0;
+  for (const { name, dtype, shape } of outlines) {
+    const byteLength = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
+    tensors.set(name, { name, dtype, shape, source, offset, byteLength });
+    offset += byteLength;
+  }
+  return { weights: tensors, fileBytes: offset, source: (locate) => fp8Source({ tensors }, locate) };
+}
+
+const quantizationOf = ({ method, format, mode, blockSize }: EightBitBase, targets: Fp8Architecture | null) => ({
+  method,
+  targets: targets ?? { include: null, exclude: [] },
+  format,
+  mode,
+  blockSize,
+});
+
+function fileName(path: string, setting: EightBitBase, key: string): string {
+  const stem = basename(path).replace(/(?:\.safetensors\.index)?\.\w+$/, '');
+  return `${stem}.${labelOf(setting)}-${key}.safetensors`;
+}
+
+/** The list of the weights to quantize; null: all. */
+function targetsOf({ longName }: Pick<Architecture, 'longName'>, { method }: EightBitBase): Fp8Architecture | null {
+  if (method === 'cast') return null;
   const known = Object.keys(FP8_TARGETS) as Fp8Architecture[];
   const found = known.find((name) => longName === name || longName.startsWith(`${name}_`));
   if (found) return found;
@@ -138,16 +175,20 @@ async function prepareFolder(
 }
 
 /** The checkpoint under the names of the model, without its metadata. */
-function viewOf({ checkpoint, weights }: EightBitRequest): TensorStore {
+function storeOf({ checkpoint, weights }: EightBitRequest): TensorStore {
   const keyOf = (name: string) => weights.get(name)?.name ?? name;
   return {
-    tensors: new Map(Array.from(weights, ([name, info]) => [name, { ...info, name }])),
+    ...viewOf(weights),
     metadata: {},
     read: (name) => checkpoint.read(keyOf(name)),
     readFloat32: (name) => checkpoint.readFloat32(keyOf(name)),
     close: async () => {},
   };
 }
+
+const viewOf = (weights: EightBitRequest['weights']): Pick<TensorStore, 'tensors'> => ({
+  tensors: new Map(Array.from(weights, ([name, info]) => [name, { ...info, name }])),
+});
 
 /** `--base_weights` become part of the weights before these are quantized, rounded once to the type of the checkpoint. */
 function mergingHook(adapters: readonly MergedAdapter[]) {

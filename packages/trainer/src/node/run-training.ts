@@ -240,7 +240,11 @@ async function storeWeights(
 }
 
 /** The 8-bit product of ONNX Runtime is the faster one only where sessions may pack weights. */
-function loweringFor({ method }: EightBitBase, { prepackWeights }: MemoryPlan, { provider }: Device): LowerWeights {
+export function loweringFor(
+  { method }: EightBitBase,
+  { prepackWeights }: MemoryPlan,
+  { provider }: Device,
+): LowerWeights {
   const hasFloat8 = provider === 'cpu' || provider === 'cuda';
   return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', hasFloat8 });
 }
