@@ -1,32 +1,30 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { Request } from './eight-bit/request.ts';
 import type { Bench, Figure } from './harness.ts';
 
-import { inOwnProcess } from './eight-bit/request.ts';
+import { measureOnce } from './eight-bit/request.ts';
 import { writeRandomCheckpoint } from './encode/checkpoint.ts';
 import { median } from './harness.ts';
-import { writeCheckpoint } from './step/model.ts';
+import { inScratchFolder } from './scratch.ts';
+import { modelConfig, writeCheckpoint } from './step/model.ts';
 
 const threads = 2;
 
-/** `MUSUBI_BENCH_SMALL=1` tries the bench in a minute, without bars. */
+/** `MUSUBI_BENCH_SMALL=1` tries the bench in half a minute, in one process and without bars. */
 const isSmall = Boolean(process.env['MUSUBI_BENCH_SMALL']);
 const sizes = isSmall ? ([1024, 256] as const) : ([12288, 3072] as const);
 const layers = isSmall ? 6 : 60;
 const rounds = isSmall ? 1 : 3;
+const measure = (request: Request) => measureOnce(request, !isSmall);
 const bar = <T extends object>(limit: T): T | object => (isSmall ? {} : limit);
 
 export const bench: Bench = {
   title: `8-bit base weights: ${layers} Linear layers of ${sizes.join(' x ')}, forward and transposed, and a Wan-class training step, ${threads} threads${isSmall ? ', SMALL' : ''}`,
   async run(log) {
-    const folder = await mkdtemp(join(process.env['MUSUBI_BENCH_FOLDER'] ?? tmpdir(), 'musubi-bench-'));
-    try {
+    return inScratchFolder(async (folder) => {
       return [...(await measureLayers(join(folder, 'layers.safetensors'), log)), ...(await measureSteps(folder, log))];
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+    });
   },
 };
 
@@ -42,10 +40,10 @@ async function measureLayers(checkpoint: string, log: (line: string) => void): P
   ] as const) {
     log(`${name} …`);
     if (base !== 'checkpoint') {
-      const { seconds } = await inOwnProcess({ kind: 'make', checkpoint, threads, method: base, model: 'layers' });
+      const { seconds } = await measure({ kind: 'make', checkpoint, threads, method: base });
       figures.push({ name: `${name}_layers_make_s`, value: seconds[0]!, unit: 's' });
     }
-    const measured = await inOwnProcess({
+    const measured = await measure({
       kind: 'layers',
       checkpoint,
       threads,
@@ -66,11 +64,13 @@ async function measureLayers(checkpoint: string, log: (line: string) => void): P
 
 async function measureSteps(folder: string, log: (line: string) => void): Promise<Figure[]> {
   const checkpoint = join(folder, 'dit.safetensors');
-  await writeCheckpoint(checkpoint);
+  const model = isSmall ? { ...modelConfig, num_layers: 1 } : modelConfig;
+  log('writing the model …');
+  await writeCheckpoint(checkpoint, model);
   const figures: Figure[] = [];
   for (const tokens of isSmall ? [64] : [512, 2048]) {
     log(`a step with ${tokens} tokens …`);
-    const { ratios } = await inOwnProcess({ kind: 'ratios', checkpoint, threads, tokens, rounds });
+    const { ratios } = await measure({ kind: 'ratios', checkpoint, sizes: model, threads, tokens, rounds });
     for (const [name, value] of Object.entries(ratios ?? {})) {
       figures.push({ name: `${name}_to_float32_${tokens}`, value, unit: 'x', ...bar({ atMost: 1.3 }) });
     }

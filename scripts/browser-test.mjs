@@ -1,32 +1,43 @@
-// `pnpm test:browser`: tests of the packages in Chromium, with golden vectors. Another folder of these: MUSUBI_GOLDEN.
+// `pnpm test:browser [PART OF A PATH …]`: tests of the packages in Chromium, with golden vectors. Another folder of
+// these: MUSUBI_GOLDEN.
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, resolve, sep } from 'node:path';
 import { launchBrowser } from './lib/browser.mjs';
 import { bundleTests } from './lib/bundle-tests.mjs';
+import { notInBrowsers } from './lib/not-in-browsers.mjs';
 import { servePages } from './lib/page-server.mjs';
-import { runAsScript, runNode } from './lib/run.mjs';
+import { createChecklist, runAsScript, runNode } from './lib/run.mjs';
 import { readPackages, root } from './lib/workspace.mjs';
 
-/** Their main entries promise to run in browsers, so all of their tests that need no Node.js run there. */
-const packages = [
-  'autodiff',
-  'config',
-  'dataset',
-  'lora',
-  'magcache',
-  'models',
-  'onnx-graph',
-  'optimizers',
-  'quant-fp8',
-  'random',
-  'safetensors',
-  'samplers',
-  'schedulers',
-];
+/**
+ * Packages whose main entries promise to run in browsers, so that all of their tests that need no Node.js run there; and
+ * how many have to pass at least, so that none drops out unseen.
+ */
+const packages = {
+  autodiff: 0,
+  config: 0,
+  dataset: 0,
+  lora: 0,
+  magcache: 0,
+  models: 0,
+  'onnx-graph': 0,
+  optimizers: 0,
+  'quant-fp8': 0,
+  random: 0,
+  safetensors: 0,
+  samplers: 0,
+  schedulers: 0,
+};
 
-export async function browserTests() {
+/** Of these only the tests for browsers run. */
+const others = { runtime: 0, trainer: 0 };
+
+/**
+ * @param chosen parts of the paths of test files; none for all of them
+ */
+export async function browserTests(chosen = []) {
   const { browser, reason } = await launchBrowser();
   if (!browser) {
     console.log(`  skipped: ${reason}`);
@@ -34,20 +45,20 @@ export async function browserTests() {
   }
   const outdir = mkdtempSync(join(tmpdir(), 'musubi-browser-'));
   try {
-    return await runIn(browser, outdir);
+    return await runIn(browser, outdir, chosen);
   } finally {
     await browser.close();
     rmSync(outdir, { recursive: true, force: true });
   }
 }
 
-async function runIn(browser, outdir) {
+async function runIn(browser, outdir, chosen) {
   const golden = process.env.MUSUBI_GOLDEN ? resolve(root, process.env.MUSUBI_GOLDEN) : join(root, 'golden');
   const isDefaultGolden = golden === join(root, 'golden');
-  const { runnable, left } = await bundleTests(testFiles(), { outdir: join(outdir, 'bundle'), isDefaultGolden });
-  for (const { path, needs } of left) console.log(`  not in browsers: ${path} needs ${needs}`);
+  const { runnable, left } = await bundleTests(testFiles(chosen), { outdir: join(outdir, 'bundle'), isDefaultGolden });
+  const listed = checkLeft(left, runnable);
   const reference = join(outdir, 'reference');
-  trainReference(reference);
+  if (runnable.some(({ path }) => path.includes('web-training'))) trainReference(reference);
   const server = await servePages({
     folders: {
       bundle: join(outdir, 'bundle'),
@@ -60,19 +71,61 @@ async function runIn(browser, outdir) {
   });
   try {
     const page = await openPage(browser, server.url);
-    const inWorker = runnable.filter((file) => !isForPage(file));
-    const reports = [
-      await page.evaluate((files) => globalThis.runInWorker(files), inWorker),
-      await page.evaluate((files) => globalThis.runInPage(files), runnable.filter(isForPage)),
-    ];
-    return reports.map(tell).reduce((a, b) => ({ passed: a.passed + b.passed, failed: a.failed + b.failed }));
+    const inWorkers = runnable.filter((file) => !isForPage(file));
+    // the page's tests wait for workers of their own most of the time
+    const count = Math.max(1, Math.min(4, availableParallelism() - 1));
+    const reports = await Promise.all([
+      page.evaluate((files, workers) => globalThis.runInWorkers(files, workers), inWorkers, count),
+      page.evaluate((files) => globalThis.runInPage(files), runnable.filter(isForPage)),
+    ]);
+    const complete = chosen.length > 0 ? [] : [checkCounts(reports.flatMap(({ files }) => files))];
+    return [listed, ...reports.map(tell), ...complete].reduce((a, b) => ({
+      passed: a.passed + b.passed,
+      failed: a.failed + b.failed,
+    }));
   } finally {
     await server.close();
   }
 }
 
+/** Whether exactly those test files are left out that are said to be. */
+function checkLeft(left, runnable) {
+  const { counts, holds } = createChecklist();
+  for (const { path, needs } of left) {
+    const reason = notInBrowsers[path];
+    if (reason) console.log(`  not in browsers: ${path} ${reason}`);
+    holds(`${path} needs ${needs}: change it, or list it in scripts/lib/not-in-browsers.mjs.`, reason !== undefined);
+  }
+  for (const { path } of runnable) {
+    holds(
+      `${path} runs in browsers: take it out of scripts/lib/not-in-browsers.mjs.`,
+      !Object.hasOwn(notInBrowsers, path),
+    );
+  }
+  return { passed: 0, failed: counts.failed };
+}
+
+/** Whether as many tests of each package passed as there were once. */
+function checkCounts(files) {
+  const { counts, holds } = createChecklist();
+  for (const [name, least] of Object.entries({ ...packages, ...others })) {
+    const passed = files
+      .filter(({ path }) => path.startsWith(`packages/${name}/`))
+      .reduce((sum, file) => sum + file.passed, 0);
+    holds(`of ${name} ${passed} tests passed, and there were ${least}.`, passed >= least);
+  }
+  return counts;
+}
+
+/** The longest, for whom it takes too long. */
+function tellTimes(files) {
+  for (const { path, ms } of files.toSorted((a, b) => b.ms - a.ms).slice(0, 8)) {
+    console.log(`  ${(ms / 1000).toFixed(1).padStart(6)} s  ${path}`);
+  }
+}
+
 /** All tests of the packages above, and of others those that are for browsers. Relative to the repository. */
-function testFiles() {
+function testFiles(chosen) {
   return readPackages().flatMap(({ name }) =>
     ['src', 'tests']
       .map((folder) => join('packages', name, folder))
@@ -82,8 +135,9 @@ function testFiles() {
       )
       .map((file) => file.split(sep).join('/'))
       .filter((file) =>
-        packages.includes(name) ? /(?<!\.slow)\.test\.ts$/.test(file) : file.endsWith('.browser.test.ts'),
-      ),
+        Object.hasOwn(packages, name) ? /(?<!\.slow)\.test\.ts$/.test(file) : file.endsWith('.browser.test.ts'),
+      )
+      .filter((file) => chosen.length === 0 || chosen.some((part) => file.includes(part))),
   );
 }
 
@@ -92,11 +146,12 @@ async function openPage(browser, url) {
   page.on('pageerror', (error) => console.log(`  page: ${error.message}`));
   page.on('console', (message) => console.log(`  console: ${message.text()}`));
   await page.goto(url);
-  await page.waitForFunction(() => 'runInWorker' in globalThis);
+  await page.waitForFunction(() => 'runInWorkers' in globalThis);
   return page;
 }
 
-function tell({ passed, skipped, failures }) {
+function tell({ passed, skipped, failures, files }) {
+  tellTimes(files);
   for (const { name, message } of failures) console.log(`  FAILED ${name}\n    ${message.replaceAll('\n', '\n    ')}`);
   console.log(`  ${passed} passed, ${failures.length} failed, ${skipped} skipped`);
   return { passed, failed: failures.length };
@@ -118,4 +173,4 @@ function onnxRuntimeFolder() {
   return dirname(find('onnxruntime-web/ort-wasm-simd-threaded.wasm'));
 }
 
-await runAsScript(import.meta.url, 'browser tests', browserTests);
+await runAsScript(import.meta.url, 'browser tests', () => browserTests(process.argv.slice(2)));

@@ -1,44 +1,16 @@
 // `npm run quickstart`: installs, builds what it needs, and goes the whole way from pictures to a LoRA through the real
 // command line, in quickstart/: captioned pictures, caches of latents and of text, training. The models are very small
 // ones with random weights. Running it again starts afresh.
-import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { installWorkspace, runPnpm } from './lib/package-managers.mjs';
+import { quickStartCommands } from './lib/quick-start-commands.mjs';
 import { runNode } from './lib/run.mjs';
 import { root } from './lib/workspace.mjs';
 
 const folder = join(root, 'quickstart');
 const here = (...parts) => relative(process.cwd(), join(folder, ...parts));
 const stages = 5;
-
-const dataset = `[general]
-resolution = [128, 128]
-caption_extension = ".txt"
-enable_bucket = true
-batch_size = 2
-
-[[datasets]]
-image_directory = "images"
-cache_directory = "cache"
-`;
-
-const config = `task = "t2v-1.3B"
-dit = "wan.safetensors"
-dataset_config = "dataset.toml"
-network_module = "networks.lora_wan"
-network_dim = 8
-network_alpha = 8
-optimizer_type = "AdamW"
-learning_rate = 3e-3
-lr_scheduler = "cosine"
-lr_warmup_steps = 5
-timestep_sampling = "shift"
-discrete_flow_shift = 3.0
-max_train_steps = 100
-seed = 42
-output_dir = "output"
-output_name = "my_lora"
-`;
 
 try {
   console.log(`1/${stages}  Installing and building (without type declarations, which a run does not need)`);
@@ -49,29 +21,11 @@ try {
   const pictures = await prepare();
 
   console.log(`\n3/${stages}  Caching latents`);
-  const latents = musubi(
-    'cache_latents',
-    '--architecture',
-    'wan',
-    '--dataset_config',
-    'dataset.toml',
-    '--vae',
-    'vae.safetensors',
-  );
+  const latents = musubi(...quickStartCommands.latents);
   console.log(`\n4/${stages}  Caching text`);
-  const texts = musubi(
-    'cache_text_encoder_outputs',
-    '--architecture',
-    'wan',
-    '--dataset_config',
-    'dataset.toml',
-    '--t5',
-    'umt5.safetensors',
-    '--tokenizer',
-    'tokenizer',
-  );
+  const texts = musubi(...quickStartCommands.texts);
   console.log(`\n5/${stages}  Training`);
-  const training = musubi('train', '--config_file', 'config.toml');
+  const training = musubi(...quickStartCommands.training);
   await report(pictures, { latents, texts, training });
 } catch (error) {
   console.error(`\nquickstart: ${error instanceof Error ? error.message : error}`);
@@ -86,22 +40,9 @@ function build() {
 
 /** Writes everything a user brings along; returns the pictures. */
 async function prepare() {
-  // these import what the installation brings and the build makes
-  const { writeSamplePictures } = await import('./lib/sample-pictures.mjs');
-  const { smallTokenizer } = await import('./lib/small-tokenizer.mjs');
-  const { writeTinyModels } = await import('./lib/tiny-models.mjs');
-  for (const name of ['images', 'cache', 'output', 'tokenizer']) {
-    rmSync(join(folder, name), { recursive: true, force: true });
-  }
-  mkdirSync(join(folder, 'images'), { recursive: true });
-  mkdirSync(join(folder, 'tokenizer'));
-  const pictures = await writeSamplePictures(join(folder, 'images'));
-  const { tokenizerJson, tokenizerConfig } = smallTokenizer(pictures.map(({ caption }) => caption));
-  writeFileSync(join(folder, 'tokenizer', 'tokenizer.json'), JSON.stringify(tokenizerJson));
-  writeFileSync(join(folder, 'tokenizer', 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
-  await writeTinyModels(folder, tokenizerJson.model.vocab.length);
-  writeFileSync(join(folder, 'dataset.toml'), dataset);
-  writeFileSync(join(folder, 'config.toml'), config);
+  // imports what the installation brings and the build makes
+  const { writeQuickStart } = await import('./lib/quick-start.mjs');
+  const pictures = await writeQuickStart(folder);
   for (const { file, caption } of pictures.slice(0, 3))
     console.log(`     ${relative(process.cwd(), file)}: ${caption}`);
   console.log(`     and ${pictures.length - 3} more, each with its caption in a text file`);

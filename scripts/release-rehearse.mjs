@@ -1,9 +1,10 @@
 // `pnpm release:rehearse [--pure]`: a release from beginning to end against a registry on this machine. Versions and changelogs are
 // made and everything is published from a copy; then strangers with empty folders install it: every package by itself, its README
 // example run as printed, pure ones bundled for browsers, all loaded by `require`, all entries type-checked in two TypeScript
-// projects, pure ones loaded by a plain page, one-liners in Deno and Bun, the command line through npx. Then a small release of two packages, to see what moves.
+// projects, pure ones loaded by a plain page, one-liners in Deno and Bun, the command line through npx, on a recorded run
+// and on the quick start's data. Then a small release of two packages, to see what moves.
 // `--pure`, which `npm test` runs, does the packages without ONNX Runtime only, in less time.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensurePnpm, runPnpm } from './lib/package-managers.mjs';
@@ -15,6 +16,7 @@ import { tryPage } from './lib/release/try-page.mjs';
 import { tryPackage } from './lib/release/try-package.mjs';
 import { tryRuntimes } from './lib/release/try-runtimes.mjs';
 import { tryTypeScript } from './lib/release/try-typescript.mjs';
+import { quickStartCommands } from './lib/quick-start-commands.mjs';
 import { createChecklist, runAsScript } from './lib/run.mjs';
 import { tensorProblems } from './lib/safetensors.mjs';
 import { copyRunInputs, runFolder, trainArguments } from './lib/small-run.mjs';
@@ -68,6 +70,7 @@ async function rehearseWith(onlyPure, context) {
   if (!onlyPure) {
     tryRuntimes(context);
     tryCommandLine(createProject(join(folder, 'npx'), registry, { hasManifest: false }), holds);
+    await tryQuickStart(createProject(join(folder, 'quickstart'), registry, { hasManifest: false }), holds);
   }
   tryNextRelease(copy, names, context);
 }
@@ -83,6 +86,19 @@ function tryCommandLine(project, holds) {
     2e-5,
   );
   holds(`npx: output/my_lora.safetensors: ${problems.join('; ')}`, problems.length === 0);
+}
+
+/** `npx @musubi/cli` all the way from the quick start's pictures to its LoRA. */
+async function tryQuickStart(project, holds) {
+  // loads what the build has made
+  const { writeQuickStart } = await import('./lib/quick-start.mjs');
+  await writeQuickStart(project.folder);
+  for (const args of Object.values(quickStartCommands)) {
+    const { ok, stdout, stderr } = project.npx('@musubi/cli', ...args);
+    if (!holds(`npx @musubi/cli ${args.join(' ')} fails\n${stdout}${stderr}`, ok)) return;
+  }
+  const adapter = join(project.folder, 'output', 'my_lora.safetensors');
+  holds('npx: the quick start leaves no output/my_lora.safetensors', existsSync(adapter));
 }
 
 await runAsScript(import.meta.url, 'release rehearsal', () => {

@@ -23,6 +23,7 @@ if (await run('install', installWorkspace)) {
   const { checkDocs } = await import('./docs-check.mjs');
   const { checkPackages } = await import('./check-packages.mjs');
   const { checkWorkflows } = await import('./check-workflows.mjs');
+  const { pageTests } = await import('../examples/browser/tests/page-test.mjs');
   const { packAndRun } = await import('./pack-and-run.mjs');
   const { rehearse } = await import('./release-rehearse.mjs');
 
@@ -38,6 +39,7 @@ if (await run('install', installWorkspace)) {
   if (isBuilt) await run('built entries', checkDist);
   await run('documentation examples', () => checkDocs());
   await run('unit and golden tests', () => runVitest(['run']));
+  await run('the page of examples/browser', () => pageTests());
   if (isBuilt) await run('packed packages, installed elsewhere', packAndRun);
   if (isBuilt) await run('rehearsal of a release, pure packages', () => rehearse({ onlyPure: true }));
 }

@@ -10,7 +10,8 @@ import { TorchGenerator } from '../../packages/random/src/index.ts';
 import { fromFloat32 } from '../../packages/safetensors/src/index.ts';
 import { openSafetensorsFile, writeSafetensorsFile } from '../../packages/safetensors/src/node.ts';
 import { createTrainingModel, lowerEightBit } from '../../packages/trainer/src/index.ts';
-import { openEightBitBase, planEightBitBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
+import { openEightBitBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
+import { planEightBitBase } from '../../packages/trainer/src/node/plan-eight-bit-base.ts';
 
 /** A Wan-class model: as wide as half of Wan 2.1 1.3B, with a fifth of its blocks. */
 export const modelConfig = {
@@ -27,9 +28,9 @@ export const modelConfig = {
 };
 export const rank = 16;
 
-/** Writes a checkpoint of that model with seeded random float32 weights. */
-export async function writeCheckpoint(path: string): Promise<void> {
-  const config = wanConfig();
+/** Writes a checkpoint of that model, or of one with fewer blocks, with seeded random float32 weights. */
+export async function writeCheckpoint(path: string, sizes = modelConfig): Promise<void> {
+  const config = wanConfig(sizes);
   const generator = new TorchGenerator(1);
   const tensors = wan.parameters(config).map(({ name, shape }): TensorToWrite => {
     const count = shape.reduce((a, b) => a * b, 1);
@@ -99,16 +100,16 @@ export async function openTrainingModel(
   }
 }
 
-function wanConfig(): WanConfig {
+function wanConfig(sizes: typeof modelConfig): WanConfig {
   const shapes = new Map([
-    ['patch_embedding.weight', { shape: [modelConfig.dim, modelConfig.in_dim, 1, 2, 2] }],
-    ['text_embedding.0.weight', { shape: [modelConfig.dim, modelConfig.text_dim] }],
-    ['time_embedding.0.weight', { shape: [modelConfig.dim, modelConfig.freq_dim] }],
-    ['head.head.weight', { shape: [4 * modelConfig.out_dim, modelConfig.dim] }],
-    ...Array.from({ length: modelConfig.num_layers }, (_, i): [string, { shape: number[] }] => [
+    ['patch_embedding.weight', { shape: [sizes.dim, sizes.in_dim, 1, 2, 2] }],
+    ['text_embedding.0.weight', { shape: [sizes.dim, sizes.text_dim] }],
+    ['time_embedding.0.weight', { shape: [sizes.dim, sizes.freq_dim] }],
+    ['head.head.weight', { shape: [4 * sizes.out_dim, sizes.dim] }],
+    ...Array.from({ length: sizes.num_layers }, (_, i): [string, { shape: number[] }] => [
       `blocks.${i}.ffn.0.weight`,
-      { shape: [modelConfig.ffn_dim, modelConfig.dim] },
+      { shape: [sizes.ffn_dim, sizes.dim] },
     ]),
   ]);
-  return wan.inferConfig(shapes, { task: 't2v-1.3B', modelConfig });
+  return wan.inferConfig(shapes, { task: 't2v-1.3B', modelConfig: sizes });
 }

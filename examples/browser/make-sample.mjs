@@ -17,7 +17,12 @@ const store = await openSafetensorsFile(join(quickstart, 'wan.safetensors'));
 const tensors = [];
 for (const { name, shape } of store.tensors.values()) {
   const values = await store.readFloat32(name);
-  tensors.push({ name, shape, dtype: 'F32', data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
+  tensors.push({
+    name,
+    shape,
+    dtype: 'F32',
+    data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  });
 }
 await writeSafetensorsFile(join(sample, 'wan.safetensors'), tensors, { metadata: store.metadata });
 await store.close();

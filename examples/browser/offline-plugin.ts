@@ -26,8 +26,11 @@ export function offline(): Plugin {
       const files = [...new Set(['./', ...built, ...filesBelow(publicFolder)])];
       const always = files.filter((name) => !forWebGpu.test(name));
       const script = readFileSync(source, 'utf8');
-      const contents = Object.values(bundle).map((file) => (file.type === 'chunk' ? file.code : file.source));
-      const version = digest([script, ...contents, ...filesBelow(publicFolder).map((name) => join(publicFolder, name)).map((path) => readFileSync(path))]);
+      const given = filesBelow(publicFolder).map((name) => readFileSync(join(publicFolder, name)));
+      const pages = Object.values(bundle).filter(({ fileName }) => fileName.endsWith('.html'));
+      const texts = pages.map((page) => (page.type === 'asset' ? page.source : page.code));
+      // names of all others have a digest of their content in them
+      const version = digest([script, ...built, ...texts, ...given]);
       const lists = { version, always, withWebGpu: files.filter((name) => forWebGpu.test(name)) };
       this.emitFile({
         type: 'asset',

@@ -22,7 +22,7 @@ export default defineConfig({
   },
   optimizeDeps: { exclude: ['onnxruntime-web'] },
   worker: { format: 'es' },
-  build: { target: 'es2022', chunkSizeWarningLimit: 1000 },
+  build: { target: 'es2022', chunkSizeWarningLimit: 1000, rolldownOptions: { checks: { pluginTimings: false } } },
   server: { headers: isolation },
   preview: { headers: isolation },
   plugins: [offline()],

@@ -1,5 +1,5 @@
 // A Chromium without a window: the one of @sparticuz/chromium on Linux, else an installed Chrome or Edge.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from './workspace.mjs';
@@ -19,7 +19,8 @@ export async function launchBrowser() {
   const browser = await puppeteer.launch({
     executablePath: found.path,
     headless: found.isShell ? 'shell' : true,
-    env: { ...process.env, ...found.env },
+    // golden dates are local times of this zone
+    env: { ...process.env, TZ: 'UTC', ...found.env },
     // containers forbid what the sandbox needs; the pages are our own
     args: ['--no-sandbox', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', ...webGpu],
     protocolTimeout: 1_800_000,
@@ -58,8 +59,34 @@ function installed() {
  */
 async function unpackChromium() {
   const folder = await unpack('chromium', ['chromium.br', 'fonts.tar.br', 'swiftshader.tar.br']);
-  return { path: join(folder, 'chromium'), isShell: true, env: { FONTCONFIG_PATH: join(folder, 'fonts') } };
+  return { path: join(folder, 'chromium'), isShell: true, env: { FONTCONFIG_FILE: fontConfig(folder) } };
 }
+
+/**
+ * Where the fonts lie that come with Chromium. Its own file names other folders, so that no text is drawn, and that Chromium
+ * ends where it looks for a sign that no font has.
+ */
+function fontConfig(folder) {
+  const path = join(folder, 'musubi-fonts.conf');
+  if (existsSync(path)) return path;
+  const fonts = escapeXml(join(folder, 'fonts', 'fonts'));
+  const cache = escapeXml(join(folder, 'fonts-cache'));
+  const made = `${path}-${process.pid}`;
+  writeFileSync(
+    made,
+    `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>${fonts}</dir>
+  <cachedir>${cache}</cachedir>
+</fontconfig>
+`,
+  );
+  renameSync(made, path);
+  return path;
+}
+
+const escapeXml = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
 /**
  * Vulkan in software for programs on Linux x64 without a graphics card, e.g. WebGPU in Node.js.

@@ -17,27 +17,28 @@ const vaeShare = 1 / 6;
  *
  * @param folder where they go
  * @param vocabulary of the tokenizer
+ * @param load imports an entry of a package, by default as it is built
  */
-export async function writeTinyModels(folder, vocabulary) {
-  const { umt5, wan, wanVae } = await built('models');
+export async function writeTinyModels(folder, vocabulary, load = built) {
+  const { umt5, wan, wanVae } = await load('models');
   const dit = wan.parameters({ ...wanConfig, textLength: 512, eps: 1e-6 });
-  await write(join(folder, 'wan.safetensors'), dit, 1, {
+  await write(load, join(folder, 'wan.safetensors'), dit, 1, {
     // what shapes do not tell of a model that is smaller than the published ones
     config: JSON.stringify({ num_heads: wanConfig.heads }),
   });
-  await write(join(folder, 'umt5.safetensors'), umt5.parameters({ ...umt5Config, vocabulary }), 2);
+  await write(load, join(folder, 'umt5.safetensors'), umt5.parameters({ ...umt5Config, vocabulary }), 2);
   const { levels } = wanVae.published;
   const vaeConfig = {
     ...wanVae.published,
     levels: levels.map((level) => ({ ...level, width: level.width * vaeShare })),
   };
-  await write(join(folder, 'vae.safetensors'), wanVae.parameters(vaeConfig), 3);
+  await write(load, join(folder, 'vae.safetensors'), wanVae.parameters(vaeConfig), 3);
 }
 
-async function write(path, parameters, seed, metadata = {}) {
-  const { TorchGenerator } = await built('random');
-  const { fromFloat32 } = await built('safetensors');
-  const { writeSafetensorsFile } = await built('safetensors', 'node');
+async function write(load, path, parameters, seed, metadata = {}) {
+  const { TorchGenerator } = await load('random');
+  const { fromFloat32 } = await load('safetensors');
+  const { writeSafetensorsFile } = await load('safetensors', 'node');
   const generator = new TorchGenerator(seed);
   const tensors = parameters.map(({ name, shape }) => {
     const count = shape.reduce((product, axis) => product * axis, 1);

@@ -21,7 +21,9 @@ const InferenceSession = {
       path,
       data: readFileSync(`${folder}/${path}`) as Uint8Array,
     }));
-    return WebSession.create(model, externalData.length > 0 ? { ...options, externalData } : options);
+    // the folder is one of the server, and would be looked for in the module's own file system
+    const { extra: _, ...others } = options;
+    return WebSession.create(model, { ...others, ...(externalData.length > 0 ? { externalData } : {}) });
   },
 };
 

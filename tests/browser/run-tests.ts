@@ -50,6 +50,13 @@ export async function runTests(files: readonly TestFile[]): Promise<Report> {
   return summarize(results);
 }
 
+export const merge = (reports: readonly Report[]): Report => ({
+  passed: reports.reduce((sum, { passed }) => sum + passed, 0),
+  skipped: reports.reduce((sum, { skipped }) => sum + skipped, 0),
+  failures: reports.flatMap(({ failures }) => failures),
+  files: reports.flatMap(({ files }) => files),
+});
+
 function summarize(files: readonly File[]): Report {
   const tests = files.flatMap((file) => testsOf(file).map((test) => ({ file, test })));
   const passed = tests.filter(({ test }) => test.result?.state === 'pass');

@@ -19,19 +19,18 @@ export async function findCapabilities(): Promise<Capabilities> {
     name: 'Graphics card (WebGPU)',
     available: gpu.available,
     text: gpu.available
-      ? 'It computes in 32-bit floats. Checkpoints in bfloat16 are for the processor only.'
+      ? 'There is one, but @musubi/trainer does not train on it yet: its gradients are not those of the processor.'
       : sentence(gpu.reason, gpu.remedy),
   };
   return { webGpu, all: [webGpu, threads(), memory(), folders(), worksOffline(), wakeLock()] };
 }
 
 function threads(): Capability {
-  const count = Math.min(8, Math.ceil((navigator.hardwareConcurrency || 1) / 2));
   return {
     name: 'Several threads on the processor',
     available: globalThis.crossOriginIsolated,
     text: globalThis.crossOriginIsolated
-      ? `${count} of ${navigator.hardwareConcurrency} logical processors are used.`
+      ? `Half of the ${navigator.hardwareConcurrency} logical processors are used, at most 8.`
       : 'One thread is used, as this page is not cross-origin isolated. Its server has to send Cross-Origin-Opener-Policy: ' +
         'same-origin and Cross-Origin-Embedder-Policy: require-corp.',
   };

@@ -88,8 +88,9 @@ export function createFilesForm({ onChange, announce, onError }: FilesFormOption
   };
 }
 
+const mark = (isOver: boolean): boolean => byId('drop').classList.toggle('over', isOver);
+
 function acceptDrops(drop: (transfer: DataTransfer) => Promise<void>): void {
-  const mark = (isOver: boolean) => byId('drop').classList.toggle('over', isOver);
   document.addEventListener('dragover', (event) => {
     event.preventDefault();
     mark(true);

@@ -215,7 +215,9 @@ async function begin(): Promise<void> {
   showCapabilities(all);
   byId('webgpu', HTMLInputElement).disabled = !webGpu.available;
   byId('webgpu-hint').textContent = webGpu.text;
-  byId('wasm-hint').textContent = globalThis.crossOriginIsolated ? 'With several threads.' : 'With one thread, see below.';
+  byId('wasm-hint').textContent = globalThis.crossOriginIsolated
+    ? 'With half of its cores.'
+    : 'With one thread, see below.';
   files.useSample(await fetchSample());
   const details = document.createElement('dd');
   details.id = 'offline';

@@ -21,7 +21,8 @@ export async function keepForOffline(withWebGpu: boolean): Promise<string> {
 function ask(worker: ServiceWorker | null, what: string): Promise<string> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = ({ data }: MessageEvent<string>) => resolve(data);
+    port1.addEventListener('message', ({ data }: MessageEvent<string>) => resolve(data));
+    port1.start();
     worker?.postMessage(what, [port2]);
   });
 }

@@ -7,8 +7,7 @@ export function byId(id: string, type: new () => Element = HTMLElement): Element
   throw new Error(`the page has no ${id}.`);
 }
 
-export const valueOf = (id: string): string =>
-  (byId(id) as HTMLInputElement | HTMLSelectElement).value.trim();
+export const valueOf = (id: string): string => (byId(id) as HTMLInputElement | HTMLSelectElement).value.trim();
 
 export function item(...content: (string | Node)[]): HTMLLIElement {
   const element = document.createElement('li');

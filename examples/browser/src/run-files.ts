@@ -47,25 +47,26 @@ export function runFiles(materials: Materials, settings: Settings): RunFiles {
 
 function command(dit: string, hasModelConfig: boolean, settings: Settings): string[] {
   const { task, rank, rate, steps, seed, checkpointing } = settings;
-  return [
-    'train',
-    ...['--task', task],
-    ...['--dit', dit],
-    ...(hasModelConfig ? ['--model_config', 'model.json'] : []),
-    ...['--dataset_config', 'dataset.toml'],
-    ...['--network_module', 'networks.lora_wan'],
-    ...['--network_dim', rank],
-    ...['--network_alpha', rank],
-    ...['--optimizer_type', 'AdamW'],
-    ...['--learning_rate', rate],
-    ...['--timestep_sampling', 'shift'],
-    ...['--discrete_flow_shift', '3.0'],
-    ...['--max_train_steps', steps],
-    ...(checkpointing ? ['--gradient_checkpointing'] : []),
-    ...['--seed', seed],
-    ...['--output_dir', 'output'],
-    ...['--output_name', 'my_lora'],
-  ];
+  const options = {
+    task,
+    dit,
+    ...(hasModelConfig ? { model_config: 'model.json' } : {}),
+    dataset_config: 'dataset.toml',
+    network_module: 'networks.lora_wan',
+    network_dim: rank,
+    // as large as the rank
+    network_alpha: '0',
+    optimizer_type: 'AdamW',
+    learning_rate: rate,
+    timestep_sampling: 'shift',
+    discrete_flow_shift: '3.0',
+    max_train_steps: steps,
+    seed,
+    output_dir: 'output',
+    output_name: 'my_lora',
+  };
+  const written = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+  return ['train', ...written, ...(checkpointing ? ['--gradient_checkpointing'] : [])];
 }
 
 /** One dataset for each folder with caches. */

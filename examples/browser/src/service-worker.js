@@ -22,7 +22,12 @@ self.addEventListener('fetch', (event) => {
 self.addEventListener('message', (event) => {
   const names = event.data === 'all' ? [...build.always, ...build.withWebGpu] : build.always;
   const tell = (answer) => event.ports[0]?.postMessage(answer);
-  event.waitUntil(keep(names).then(() => tell('kept'), (error) => tell(String(error))));
+  event.waitUntil(
+    keep(names).then(
+      () => tell('kept'),
+      (error) => tell(String(error)),
+    ),
+  );
 });
 
 async function keep(names) {
@@ -35,7 +40,9 @@ async function keep(names) {
 /** Caches of other pages of the same host stay. */
 async function removeOlder() {
   const names = await caches.keys();
-  await Promise.all(names.filter((name) => /^musubi-[0-9a-f]+$/.test(name) && name !== cacheName).map((name) => caches.delete(name)));
+  await Promise.all(
+    names.filter((name) => /^musubi-[0-9a-f]+$/.test(name) && name !== cacheName).map((name) => caches.delete(name)),
+  );
 }
 
 async function fromCache(address) {

@@ -20,18 +20,18 @@ export interface RunningTraining {
   readonly kill: () => void;
 }
 
-export function startTraining(
-  { command, files }: RunFiles,
-  device: Device,
-  hooks: RunHooks,
-): RunningTraining {
+export function startTraining({ command, files }: RunFiles, device: Device, hooks: RunHooks): RunningTraining {
   const stopping = new AbortController();
-  let kill = () => {};
+  let kill: (() => void) | null = null;
 
   async function run(): Promise<TrainOutcome> {
     // before anything is loaded: most mistakes are in the settings
     const [name = '', ...argv] = command;
-    const { config, answers } = await resolveOptions({ command: name, argv, readText: (path) => readText(files, path) });
+    const { config, answers } = await resolveOptions({
+      command: name,
+      argv,
+      readText: (path) => readText(files, path),
+    });
     for (const answer of answers) hooks.onLine(answer);
     const started = startRuntime(device);
     kill = started.kill;
@@ -53,7 +53,7 @@ export function startTraining(
       await started.runtime.then((runtime) => runtime.close(), started.kill);
     }
   }
-  return { outcome: run(), stop: () => stopping.abort(), kill: () => kill() };
+  return { outcome: run(), stop: () => stopping.abort(), kill: () => kill?.() };
 }
 
 async function readText(files: ReadonlyMap<string, Blob>, path: string): Promise<string> {

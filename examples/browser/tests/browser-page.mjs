@@ -28,8 +28,10 @@ export async function openPage(browser, url, { downloads, scheme = 'light' } = {
     await whole.send('Browser.setDownloadBehavior', setting);
   }
   await page.goto(url);
-  await page.waitForFunction(() => !document.getElementById('start').disabled, { timeout: 20_000 });
-  return { page, close: () => context.close() };
+  // pages behind others are not drawn
+  await page.bringToFront();
+  await page.waitForFunction(() => !document.getElementById('start').disabled, { timeout: 60_000 });
+  return page;
 }
 
 export const textOf = (page, id) => page.$eval(`#${id}`, (element) => element.textContent);
@@ -55,7 +57,7 @@ export async function dropPaths(page, paths) {
 }
 
 /** Waits until the run has ended; gives the lengths that the curve had on the way. */
-export async function followRun(page, { timeout = 60_000 } = {}) {
+export async function followRun(page, { timeout = 240_000 } = {}) {
   const lengths = [];
   const end = Date.now() + timeout;
   for (;;) {

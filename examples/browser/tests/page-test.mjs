@@ -1,4 +1,4 @@
-// `node examples/browser/tests/page-test.mjs [--screenshot]`: builds the page and uses it in Chromium, as a user would. With
+// `node examples/browser/tests/page-test.mjs [--screenshot] [PART OF A NAME]`: builds the page and uses it in Chromium, as a user would. With
 // `--screenshot`, it also takes ../screenshot.png anew.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -24,10 +24,14 @@ import {
 const project = fileURLToPath(new URL('..', import.meta.url));
 const load = createRequire(import.meta.url);
 
-/** Node.js and WebAssembly add in another order. */
-const atol = 1e-5;
+/**
+ * WebAssembly adds in another order than Node.js. AdamW divides each gradient by its own size, so that single weights with
+ * tiny ones differ by more than the adapter as a whole.
+ */
+const tolerance = { whole: 1e-5, single: 2e-5 };
 
-export async function pageTests({ screenshot = false } = {}) {
+/** @param {{ screenshot?: boolean, only?: string }} options `only` tests whose name has this in it */
+export async function pageTests({ screenshot = false, only = '' } = {}) {
   const { browser, reason } = await launchBrowser();
   if (!browser) {
     console.log(`  skipped: ${reason}`);
@@ -40,7 +44,7 @@ export async function pageTests({ screenshot = false } = {}) {
     const server = await servePage(built);
     const context = { browser, folder, built, holds, url: server.url, screenshot };
     try {
-      for (const [name, test] of Object.entries(tests)) await attempt(name, () => test(context), holds);
+      for (const [name, test] of Object.entries(tests)) if (name.includes(only)) await attempt(name, test, context);
     } finally {
       await server.close();
     }
@@ -51,13 +55,14 @@ export async function pageTests({ screenshot = false } = {}) {
   return counts;
 }
 
-async function attempt(name, test, holds) {
+async function attempt(name, test, context) {
   const start = performance.now();
   try {
-    await test();
+    await test(context);
   } catch (error) {
-    holds(`${name}: ${error instanceof Error ? error.stack : error}`, false);
+    context.holds(`${name}: ${error instanceof Error ? error.stack : error}`, false);
   }
+  for (const open of context.browser.browserContexts()) if (open.id) await open.close();
   console.log(`  ${name}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
 
@@ -66,13 +71,18 @@ const tests = {
   'everything works from the keyboard, and a stopped run is saved': useKeyboard,
   'mistakes are told with their remedy': makeMistakes,
   'what is missing beside pictures is named': dropPictures,
-  'accessibility': checkAccessibility,
+  accessibility: checkAccessibility,
   'without a network and without isolation': goOffline,
 };
 
 async function buildPage(outDir) {
   const { build } = await import(pathToFileURL(load.resolve('vite')).href);
-  await build({ root: project, configFile: join(project, 'vite.config.ts'), logLevel: 'warn', build: { outDir } });
+  await build({
+    root: project,
+    configFile: join(project, 'vite.config.ts'),
+    logLevel: 'warn',
+    build: { outDir, emptyOutDir: true },
+  });
   return outDir;
 }
 
@@ -91,75 +101,97 @@ async function dropAndTrain({ browser, folder, holds, url }) {
   const run = join(folder, 'run');
   copyRunInputs(run);
   const downloads = join(folder, 'downloads-drop');
-  const { page, close } = await openPage(browser, url, { downloads });
+  const page = await openPage(browser, url, { downloads });
   await dropPaths(page, [run]);
   await page.waitForFunction(() => document.getElementById('caches-state').textContent.startsWith('12 latent'));
   const state = await textOf(page, 'checkpoint-state');
-  holds(`the page says "${state}" of the dropped checkpoint`, /^dit\.safetensors, 0\.6 MB, with model\.json\.$/.test(state));
+  holds(
+    `the page says "${state}" of the dropped checkpoint`,
+    /^dit\.safetensors, 0\.6 MB, with model\.json\.$/.test(state),
+  );
   holds('no file is missing', await page.$eval('#missing', (box) => box.hidden));
   await setValue(page, 'network_dim', '4');
-  await setValue(page, 'learning_rate', '1e-3');
-  await setValue(page, 'max_train_steps', '12');
+  await setValue(page, 'learning_rate', '2e-4');
+  await setValue(page, 'max_train_steps', '8');
   await page.click('#start');
   const lengths = await followRun(page);
   holds(`the curve does not grow: ${lengths} points`, lengths.filter((length) => length > 0).length >= 3);
-  holds('the curve has a point a batch', lengths.at(-1) === 12);
+  holds('the curve has a point a batch', lengths.at(-1) === 8);
   const status = await textOf(page, 'status');
-  holds(`the status is "${status}"`, status.startsWith('Finished after 12 steps.'));
+  holds(`the status is "${status}"`, status.startsWith('Finished after 8 steps.'));
   holds('the worker is still there', page.workers().length === 0);
 
-  const table = await page.$$eval('#rows tr', (rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
+  const table = await page.$$eval('#rows tr', (rows) =>
+    rows.map((row) => [...row.cells].map((cell) => cell.textContent)),
+  );
   const path = await download(page, downloads);
   const expected = await runInNode(page, run);
   const losses = table.map(([, , loss]) => Number(loss));
   const difference = largestDifference(losses, expected.losses);
   holds(`losses in the table differ from those of Node.js by ${difference}`, difference <= 2e-5);
-  for (const problem of tensorProblems(path, expected.path, atol)) holds(`the LoRA and that of Node.js: ${problem}`, false);
-  holds('the LoRA is that of Node.js', tensorProblems(path, expected.path, atol).length === 0);
-  await close();
+  await compareAdapters(path, expected.path, holds);
 }
+
+async function compareAdapters(path, expectedPath, holds) {
+  const problems = tensorProblems(path, expectedPath, tolerance.single);
+  holds(`the LoRA and that of Node.js: ${problems.join('; ')}`, problems.length === 0);
+  const [actual, expected] = [readFloats(path), readFloats(expectedPath)];
+  const distance = norm(actual.map((value, i) => value - expected[i])) / norm(expected);
+  holds(`the LoRA is ${distance} of itself away from that of Node.js`, distance <= tolerance.whole);
+}
+
+/** All values of a float32 safetensors file. */
+function readFloats(path) {
+  const bytes = readFileSync(path);
+  const data = bytes.subarray(8 + Number(bytes.readBigUInt64LE(0)));
+  return new Float32Array(new Uint8Array(data).buffer);
+}
+
+const norm = (values) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 
 const largestDifference = (a, b) =>
   a.length === b.length ? Math.max(...a.map((value, i) => Math.abs(value - b[i]))) : Infinity;
 
 async function useKeyboard({ browser, folder, holds, url, screenshot }) {
   const downloads = join(folder, 'downloads-keyboard');
-  const { page, close } = await openPage(browser, url, { downloads });
-  const passed = [
-    ...(await tabTo(page, 'network_dim')),
-    'network_dim',
-    ...(await tabTo(page, 'max_train_steps')),
-    'max_train_steps',
-  ];
-  holds(`Tab goes through ${passed}`, passed.join() === 'checkpoint,folder,caches,network_dim,learning_rate,max_train_steps');
-  await page.keyboard.down('Control');
-  await page.keyboard.press('a');
-  await page.keyboard.up('Control');
+  const page = await openPage(browser, url, { downloads });
+  const first = await tabTo(page, 'network_dim');
+  holds(`Tab goes through ${first}`, first.join() === 'checkpoint,folder,caches');
+  // Tab selects what is in a field
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('2e-4');
+  await page.keyboard.press('Tab');
   await page.keyboard.type('400');
   const rest = await tabTo(page, 'start');
   holds(`Tab goes on through ${rest}`, rest.join() === 'seed,wasm,SUMMARY');
   await page.keyboard.press('Enter');
-  await page.waitForFunction(() => document.querySelectorAll('#rows tr').length >= 8, { timeout: 60_000 });
+  await page.waitForFunction(() => document.querySelectorAll('#rows tr').length >= 3, { timeout: 240_000 });
   holds(`the focus is on ${await focusedId(page)} during a run`, (await focusedId(page)) === 'stop');
   if (screenshot) await takeScreenshot(page);
   await page.keyboard.press('Enter');
   await followRun(page);
   const [, steps] = /^Stopped after (\d+) steps\. The LoRA so far is below/.exec(await textOf(page, 'status')) ?? [];
-  holds(`the status is "${await textOf(page, 'status')}"`, Number(steps) >= 8);
+  holds(`the status is "${await textOf(page, 'status')}"`, Number(steps) >= 3);
   holds(`the focus is on ${await focusedId(page)} at the end`, (await focusedId(page)) === 'results-title');
   await tabTo(page, '', 1).catch(() => {});
   const link = await page.evaluate(() => document.activeElement.textContent);
-  holds(`behind the title comes ${link}`, link === `Download my_lora-step${String(steps).padStart(8, '0')}.safetensors`);
+  holds(
+    `behind the title comes ${link}`,
+    link === `Download my_lora-step${String(steps).padStart(8, '0')}.safetensors`,
+  );
 
   const path = await download(page, downloads);
   const run = join(folder, 'run-keyboard');
   cpSync(join(project, 'public', 'sample'), run, { recursive: true });
-  const command = (await textOf(page, 'command')).replace('--max_train_steps 400', `--max_train_steps ${steps}`);
+  const shown = await textOf(page, 'command');
+  holds(
+    `the command is "${shown}"`,
+    shown.includes(' --learning_rate 2e-4 ') && shown.includes(' --max_train_steps 400 '),
+  );
+  const command = shown.replace('--max_train_steps 400', `--max_train_steps ${steps}`);
   await page.$eval('#command', (element, text) => (element.textContent = text), command);
   const expected = await runInNode(page, run);
-  for (const problem of tensorProblems(path, expected.path, atol)) holds(`the LoRA and that of Node.js: ${problem}`, false);
-  holds('the LoRA of a stopped run is that of as many steps', tensorProblems(path, expected.path, atol).length === 0);
-  await close();
+  await compareAdapters(path, expected.path, holds);
 }
 
 async function takeScreenshot(page) {
@@ -170,14 +202,20 @@ async function takeScreenshot(page) {
 }
 
 async function makeMistakes({ browser, holds, url }) {
-  const { page, close } = await openPage(browser, url);
+  const page = await openPage(browser, url);
   await setValue(page, 'network_dim', 'eight');
   await setValue(page, 'learning_rate', '');
   await page.click('#start');
   await page.waitForFunction(() => document.getElementById('error').childElementCount > 0);
   const text = await textOf(page, 'error');
-  holds(`the error is "${text}"`, /network_dim eight: expected a whole number/.test(text) && /learning_rate/.test(text));
-  holds('the field is not marked', await page.$eval('#network_dim', (input) => input.getAttribute('aria-invalid') === 'true'));
+  holds(
+    `the error is "${text}"`,
+    /network_dim eight: expected a whole number/.test(text) && /learning_rate/.test(text),
+  );
+  holds(
+    'the field is not marked',
+    await page.$eval('#network_dim', (input) => input.getAttribute('aria-invalid') === 'true'),
+  );
   holds('the error has no focus', (await focusedId(page)) === 'error');
   await page.click('#error a');
   holds('the link leads to the field', (await focusedId(page)) === 'network_dim');
@@ -190,7 +228,6 @@ async function makeMistakes({ browser, holds, url }) {
   const later = await textOf(page, 'error');
   holds(`the error is "${later}"`, /^NON_FINITE_\w+: .*Lower --learning_rate/.test(later));
   holds('the worker is still there', page.workers().length === 0);
-  await close();
 }
 
 async function dropPictures({ browser, folder, holds, url }) {
@@ -198,22 +235,24 @@ async function dropPictures({ browser, folder, holds, url }) {
   mkdirSync(pictures);
   writeFileSync(join(pictures, 'cat.png'), '');
   writeFileSync(join(pictures, 'cat.txt'), 'a cat');
-  const { page, close } = await openPage(browser, url);
+  const page = await openPage(browser, url);
   await dropPaths(page, [pictures]);
   await page.waitForFunction(() => !document.getElementById('missing').hidden);
   const text = await textOf(page, 'missing');
-  holds(`the page says "${text}"`, /cannot encode pictures.*cat_WIDTHxHEIGHT_wan\.safetensorscat_wan_te\.safetensors$/s.test(text));
+  holds(
+    `the page says "${text}"`,
+    /cannot encode pictures.*cat_WIDTHxHEIGHT_wan\.safetensorscat_wan_te\.safetensors$/s.test(text),
+  );
   await page.click('#start');
   await followRun(page);
   const error = await textOf(page, 'error');
   holds(`the error is "${error}"`, /NO_TRAINING_ITEMS|NO_DATASETS/.test(error));
-  await close();
 }
 
 async function checkAccessibility({ browser, holds, url }) {
   const axe = readFileSync(load.resolve('axe-core/axe.min.js'), 'utf8');
   for (const scheme of ['light', 'dark']) {
-    const { page, close } = await openPage(browser, url, { scheme });
+    const page = await openPage(browser, url, { scheme });
     const problems = async () => {
       await page.evaluate(axe);
       const { violations } = await page.evaluate(() => globalThis.axe.run());
@@ -230,15 +269,18 @@ async function checkAccessibility({ browser, holds, url }) {
     await page.waitForFunction(() => document.getElementById('error').childElementCount > 0);
     const after = await problems();
     holds(`${scheme}, after a run and a mistake: ${after.join('; ')}`, after.length === 0);
-    await close();
+    await page.close();
   }
 }
 
 async function goOffline({ browser, built, holds }) {
   const server = await servePage(built, { isolated: false });
-  const { page, close } = await openPage(browser, server.url);
+  const page = await openPage(browser, server.url);
   try {
-    await page.waitForFunction(() => /now works without a network/.test(document.getElementById('offline')?.textContent ?? ''), { timeout: 30_000 });
+    await page.waitForFunction(
+      () => /now works without a network/.test(document.getElementById('offline')?.textContent ?? ''),
+      { timeout: 120_000 },
+    );
   } finally {
     await server.close();
   }
@@ -252,9 +294,11 @@ async function goOffline({ browser, built, holds }) {
   const status = await textOf(page, 'status');
   holds(`the status is "${status}"`, status.startsWith('Finished after 2 steps.'));
   holds('the runtime says its threads', /WASM, threads: 1\./.test(await textOf(page, 'messages')));
-  await close();
 }
 
 await runAsScript(import.meta.url, 'the page of examples/browser', () =>
-  pageTests({ screenshot: process.argv.includes('--screenshot') }),
+  pageTests({
+    screenshot: process.argv.includes('--screenshot'),
+    only: process.argv.slice(2).find((word) => !word.startsWith('--')) ?? '',
+  }),
 );

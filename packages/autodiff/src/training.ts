@@ -1,6 +1,6 @@
 import type { AttentionPlan, Graph, Node } from '@musubi/onnx-graph';
 
-import { fuseProducts, gateWeights, lowerAttention, rewriteGraph } from '@musubi/onnx-graph';
+import { computeRmsDeviations, fuseProducts, gateWeights, lowerAttention, rewriteGraph } from '@musubi/onnx-graph';
 
 import { AutodiffError } from './errors.ts';
 import { type VjpOptions, blockOf, vjp } from './vjp.ts';
@@ -18,10 +18,11 @@ export interface TrainingOptions {
    */
   readonly attention?: AttentionPlan;
   /**
-   * Let products read transposed operands in place, as `FusedMatMul` (com.microsoft), which the CPU and CUDA have and WebGPU
-   * has not. Default true.
+   * Use only operators that WebGPU computes, and computes right. Else products read transposed operands in place, as
+   * `FusedMatMul` (com.microsoft), which the CPU and CUDA have, and the backward pass of an RMS normalization reads the
+   * deviations of the forward pass. Default false.
    */
-  readonly fuseProducts?: boolean;
+  readonly forWebGpu?: boolean;
 }
 
 /** Graphs of one training run, made only of operators that every stock ONNX Runtime build has. */
@@ -41,7 +42,7 @@ export interface TrainingGraphs {
  * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
  */
 export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
-  const { loss, trainable, gradientCheckpointing = false, attention = 'whole', fuseProducts: isFused = true } = options;
+  const { loss, trainable, gradientCheckpointing = false, attention = 'whole', forWebGpu = false } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
     throw new AutodiffError(
@@ -71,8 +72,8 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
   const { graph: evaluation } = rewriteGraph(forward);
   keepOutputs(evaluation, (name) => name === loss);
   return {
-    training: lower(lowerAttention(graph, planOf), isFused),
-    evaluation: lower(lowerAttention(evaluation, planOf), isFused),
+    training: lower(lowerAttention(graph, planOf), forWebGpu),
+    evaluation: lower(lowerAttention(evaluation, planOf), forWebGpu),
   };
 }
 
@@ -82,7 +83,8 @@ const isOverSequence = ({ inputs }: Node): boolean => typeof inputs[1]?.shape[2]
 /** Name of the output that holds the gradient of a parameter. */
 export const gradientName = (parameter: string): string => `grad/${parameter}`;
 
-const lower = (graph: Graph, isFused: boolean): Graph => gateWeights(isFused ? fuseProducts(graph) : graph);
+const lower = (graph: Graph, forWebGpu: boolean): Graph =>
+  gateWeights(forWebGpu ? computeRmsDeviations(graph) : fuseProducts(graph));
 
 function keepOutputs(graph: Graph, wanted: (name: string) => boolean): void {
   graph.outputs.splice(0, graph.outputs.length, ...graph.outputs.filter((o) => wanted(o.name)));

@@ -1,6 +1,9 @@
+import { engineVersion } from '@musubi/runtime/node';
+
 import type { CliContext } from './context.ts';
 import { type DoctorReport, type MachineFacts, examineMachine, inGigabytes } from './doctor/examine.ts';
 import { type Machine, thisMachine } from './doctor/machine.ts';
+import { cudaPair, fetchWithNpm, librariesOf, placeCuda, removeCuda } from './doctor/fix-cuda.ts';
 import { remedies } from './doctor/remedies.ts';
 import { CliError } from './errors.ts';
 import type { ExitCode } from './report-error.ts';
@@ -20,6 +23,7 @@ export async function doctorCommand(
     context.stdout.write(help);
     return 0;
   }
+  if (argv.includes('--fix') || argv.includes('--undo')) return fixCommand(argv, context, machine);
   refuseUnknown(argv);
   const report = await examineMachine(machine);
   if (argv.includes('--json')) context.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
@@ -27,12 +31,47 @@ export async function doctorCommand(
   return report.ok ? 0 : 1;
 }
 
+/** `--fix cuda` says what it would do, and does it with `--yes`; `--undo cuda` takes it back. */
+async function fixCommand(argv: readonly string[], { stdout }: CliContext, machine: Machine): Promise<ExitCode> {
+  const [action, what, ...more] = argv;
+  const isConfirmed = more.length === 1 && more[0] === '--yes';
+  if ((action !== '--fix' && action !== '--undo') || what !== 'cuda' || (more.length > 0 && !isConfirmed)) {
+    throw new CliError('USAGE', 'Nothing else can be mended.', 'musubi doctor --fix cuda [--yes], or --undo cuda');
+  }
+  if (machine.platform !== 'linux' || machine.arch !== 'x64') {
+    throw new CliError('USAGE', 'There is a CUDA provider for Node.js on Linux x64 alone.', 'Use --device webgpu.');
+  }
+  const { path } = machine.findEngine();
+  const folder = librariesOf(path);
+  if (action === '--undo') {
+    await removeCuda(folder);
+    stdout.write(`${folder} is as it was.\n`);
+    return 0;
+  }
+  stdout.write(
+    `npm downloads ${cudaPair.runtime} and ${cudaPair.provider} (290 MB), for CUDA ${cudaPair.cuda}.\n` +
+      `Their libraries replace those in ${folder}: no package on npm has the provider\n` +
+      `for the version that musubi is tested with (${engineVersion}), and both parts must be of one version.\n` +
+      `The old ones are kept; musubi doctor --undo cuda brings them back. Nobody has run this pair on a card for musubi yet.\n`,
+  );
+  if (!isConfirmed) {
+    stdout.write('To do it: musubi doctor --fix cuda --yes\n');
+    return 0;
+  }
+  await placeCuda(folder, {
+    fetchPackage: fetchWithNpm,
+    whyUnusable: async () => {
+      const { state, reason } = await machine.probeProvider('cpu', path);
+      return state === 'works' ? null : (reason ?? state);
+    },
+  });
+  stdout.write('Done. musubi doctor says which libraries of CUDA are missing.\n');
+  return 0;
+}
+
 function refuseUnknown(argv: readonly string[]): void {
   const [unknown] = argv.filter((token) => token !== '--json');
   if (unknown === undefined) return;
-  if (unknown === '--fix' || unknown.startsWith('--fix=')) {
-    throw new CliError('USAGE', '--fix is not in this release.', 'Do what musubi doctor says.');
-  }
   throw new CliError('USAGE', `doctor has no ${unknown}.`, 'musubi doctor --help lists what it has.');
 }
 
@@ -78,7 +117,7 @@ function rows(facts: MachineFacts): (readonly [string, string])[] {
   ];
 }
 
-const help = `Usage: musubi doctor [--json]
+const help = `Usage: musubi doctor [--json | --fix cuda [--yes] | --undo cuda]
 
 Looks at Node.js, the processor, memory and disk that this process may use, ONNX Runtime and its execution providers (each
 runs a small model in a process of its own), NVIDIA's graphics processors with driver, CUDA and cuDNN, and Vulkan, and says
@@ -87,6 +126,9 @@ what to do about what is missing.
 Options
   --json                          Print {"ok", "facts", "findings"}; each finding has "severity" (error or warning), "code",
                                   "where" ("option", "file", "line"), "message", "remedy" and "fix".
+
+  --fix cuda                      Say how CUDA's provider is placed beside the runtime; with --yes, place it.
+  --undo cuda                     Bring the runtime's own libraries back.
 
 The exit code is 0 when training on the CPU works, else 1. Codes of findings:
 ${Object.keys(remedies)

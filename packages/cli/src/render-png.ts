@@ -1,6 +1,7 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { writeFileAtomic } from '@musubi/safetensors/node';
 
 import { CliError } from './errors.ts';
 
@@ -39,7 +40,6 @@ export async function writePng(
   const png = await renderPng(svg);
   const path = join(outputDir, `${outputName}-${what}.png`);
   await mkdir(outputDir, { recursive: true });
-  await writeFile(`${path}.tmp`, png);
-  await rename(`${path}.tmp`, path);
+  await writeFileAtomic(path, png);
   return path;
 }

@@ -106,6 +106,56 @@ const datasets: readonly (readonly [text: string, named: string])[] = [
   ['datasets = 3\n', 'datasets'],
 ];
 
+/** A dataset configuration that only lacks its pictures. */
+const goodDataset: Readonly<Record<string, string>> = {
+  resolution: '[64, 64]',
+  caption_extension: '".txt"',
+  batch_size: '1',
+  num_repeats: '2',
+  enable_bucket: 'true',
+  bucket_no_upscale: 'false',
+};
+const datasetToml = (general: Readonly<Record<string, string>>, behind = ''): string =>
+  `[general]\n${Object.entries(general)
+    .map(([name, value]) => `${name} = ${value}\n`)
+    .join('')}\n[[datasets]]\nimage_directory = "absent"\n${behind}`;
+
+const wrongDatasetValues = ['true', '"two"', '1.5', '-1', '[]', '[1, 2, 3]', '1979-05-27', '{ a = 1 }'];
+/** Of these values, those that an option takes. */
+const taken: Readonly<Record<string, readonly string[]>> = {
+  caption_extension: ['"two"'],
+  enable_bucket: ['true'],
+  bucket_no_upscale: ['true'],
+  // The original takes it too, and has nothing to train on then.
+  num_repeats: ['-1'],
+};
+
+/** A misspelt key with the nearest name, a wrong type, or a key given twice; named with its line. */
+function datasetMutation(index: number): { readonly text: string; readonly named: string } {
+  const keys = Object.keys(goodDataset);
+  const name = pick(keys);
+  const line = `line ${keys.indexOf(name) + 2}`;
+  switch (index % 3) {
+    case 0: {
+      const written = misspell(name);
+      const renamed = Object.entries(goodDataset).map(([key, value]) => [key === name ? written : key, value]);
+      return {
+        text: datasetToml(Object.fromEntries(renamed)),
+        named: `${line}: general.${written} is not an option here. Did you mean "${name}"?`,
+      };
+    }
+    case 1: {
+      const value = pick(wrongDatasetValues.filter((one) => !taken[name]?.includes(one)));
+      return { text: datasetToml({ ...goodDataset, [name]: value }), named: `${line}: general.${name}` };
+    }
+    default:
+      return {
+        text: datasetToml(goodDataset, `num_repeats = 1\n${name} = ${goodDataset[name]}\n${name} = 7\n`),
+        named: 'line ',
+      };
+  }
+}
+
 function mutation(index: number): Mutation {
   switch (index % 10) {
     case 0:
@@ -160,7 +210,11 @@ function mutation(index: number): Mutation {
 }
 
 const huge: Mutation = { kind: 'huge', content: `${'# x\n'.repeat(1_000_000)}nonsense = 1\n`, named: 'nonsense' };
-const mutations = [...Array.from({ length: 199 }, (_, index) => mutation(index)), huge];
+const ofDatasets = Array.from({ length: 60 }, (_, index): Mutation => {
+  const { text, named } = datasetMutation(index);
+  return { kind: 'dataset', content: toml({ dataset_config: '"DATASET"' }), dataset: text, named };
+});
+const mutations = [...Array.from({ length: 199 }, (_, index) => mutation(index)), huge, ...ofDatasets];
 
 test.each(mutations.map((one, index) => ({ ...one, index })))(
   '$index $kind names $named',

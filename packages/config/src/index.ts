@@ -6,6 +6,7 @@ export type { CommandSpec } from './commands.ts';
 export { ConfigError } from './errors.ts';
 export type { ConfigErrorCode, ConfigProblem } from './errors.ts';
 export type { DeviceChoice } from './to-device.ts';
+export type { AttentionChoice } from './to-attention.ts';
 export { graphOptimizationTable } from './graph-optimization.ts';
 export type { GraphOptimization } from './graph-optimization.ts';
 export type { InspectConfig } from './inspect-config.ts';

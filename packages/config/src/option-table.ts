@@ -1,5 +1,6 @@
 import type { OptionSpec } from './option-spec.ts';
 import { analysisOptions } from './options/analysis.ts';
+import { attentionOptions } from './options/attention.ts';
 import { cachingOptions } from './options/caching.ts';
 import { deviceOptions } from './options/device.ts';
 import { eightBitOptions } from './options/eight-bit.ts';
@@ -22,6 +23,7 @@ export const optionTable: readonly OptionSpec[] = [
   ...networkOptions,
   ...optimizationOptions,
   ...trainingOptions,
+  ...attentionOptions,
   ...machineOptions,
   ...otherModelOptions,
   ...cachingOptions,

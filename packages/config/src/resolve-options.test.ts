@@ -65,6 +65,7 @@ describe('every option that works', () => {
     base_weights_multiplier: ['0.5', '--base_weights', 'a.safetensors'],
     dim_from_weights: ['--network_weights', 'a.safetensors'],
     lr_scheduler_min_lr_ratio: ['0.5'],
+    device: ['webgpu'],
     save_precision: ['bf16'],
     timestep_sampling: ['shift'],
     qinglong_preset: ['musubi-0.3.4'],
@@ -72,6 +73,7 @@ describe('every option that works', () => {
     show_timesteps: ['image'],
     show_lr_schedule: ['image'],
     weighting_scheme: ['mode'],
+    attn_mode: ['chunked'],
     fp8_format: ['e5m2'],
     fp8_quant_mode: ['channel'],
     metadata_reso: ['640,384'],
@@ -83,6 +85,8 @@ describe('every option that works', () => {
   const fieldOf: Record<string, string> = {
     network_args: 'excludePatterns',
     base_weights_multiplier: 'baseWeights',
+    attn_mode: 'attention',
+    attn_chunk: 'attention',
     ...eightBit,
   };
   /** Options without which it changes nothing. */

@@ -4,11 +4,13 @@ import { didYouMean, nearestName } from './internal/nearest.ts';
 import { parseKeyValue } from './key-value.ts';
 import { optionValues } from './option-values.ts';
 import { toDevice } from './to-device.ts';
+import { toAttention } from './to-attention.ts';
 import { toEightBitBase } from './to-eight-bit-base.ts';
 import { toLoggingConfig } from './to-logging-config.ts';
 import { LiteralSyntaxError, parsePythonLiteral } from './python-literal.ts';
 import { pythonText, toPlain, type PlainValue, type PythonValue } from './python-value.ts';
 import type { OptionsRead, ReadText } from './read-options.ts';
+import { recordedConfig } from './recorded-config.ts';
 import type {
   NetworkKind,
   QinglongPreset,
@@ -96,6 +98,7 @@ export async function toTrainConfig(
     maxTrainEpochs: numberOrNull('max_train_epochs'),
     gradientAccumulationSteps: number('gradient_accumulation_steps'),
     gradientCheckpointing: flag('gradient_checkpointing'),
+    attention: toAttention(values),
     graphOptimization: toGraphOptimization(values),
     device: toDevice(values),
     strictDevice: flag('strict_device'),
@@ -120,6 +123,7 @@ export async function toTrainConfig(
     metadataReso: textOrNull('metadata_reso'),
     metadataArch: textOrNull('metadata_arch'),
 
+    recordedConfig: recordedConfig(options),
     metadataText: {
       ...Object.fromEntries(
         [...options].flatMap(([name, { value, spec }]) => (spec.isSecret ? [] : [[name, pythonText(value)]])),

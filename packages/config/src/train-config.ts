@@ -2,6 +2,7 @@ import type { DeviceChoice } from './to-device.ts';
 import type { GraphOptimization } from './graph-optimization.ts';
 import type { qinglongPresets, timestepSamplings, weightingSchemes } from './options/optimization.ts';
 import type { wanTasks } from './options/model.ts';
+import type { AttentionChoice } from './to-attention.ts';
 import type { PlainValue } from './python-value.ts';
 
 export type WanTask = (typeof wanTasks)[number];
@@ -159,6 +160,7 @@ export interface TrainConfig {
   readonly maxTrainEpochs: number | null;
   readonly gradientAccumulationSteps: number;
   readonly gradientCheckpointing: boolean;
+  readonly attention: AttentionChoice;
   /** What the options about compiling come to. */
   readonly graphOptimization: GraphOptimization;
   readonly device: DeviceChoice;
@@ -193,6 +195,9 @@ export interface TrainConfig {
    * (`weight_decay=0.1,betas=(0.9, 0.95)`), and the empty text stands for none.
    */
   readonly metadataText: Readonly<Record<string, string>>;
+
+  /** All options that have a value, as JSON for saved metadata: no secrets, and no folders. */
+  readonly recordedConfig: string;
 }
 
 /** A count of steps in a run of `maxTrainSteps`; shares are cut to a whole number. */

@@ -30,6 +30,11 @@ export interface Architecture<Config = unknown> {
    */
   constructionDraws(config: Config): readonly (readonly number[])[];
 
+  /** Attention over the whole sequence, whose scores are `heads·S²` numbers an item in each of `layers`. */
+  attention(config: Config): { readonly heads: number; readonly layers: number };
+  /** `S` of a picture or a clip of that size in pixels. */
+  sequenceLength(size: { readonly width: number; readonly height: number; readonly frames: number }): number;
+
   /** The forward graph: declares its inputs on `params.graph`, whose names are the keys of {@link Architecture.prepare}. */
   build(params: Params, config: Config): { readonly prediction: Value };
   /**

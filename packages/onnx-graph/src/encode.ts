@@ -20,6 +20,7 @@ import type { AttributeValue, Graph, Node, TensorType, Value } from './graph.ts'
 
 import { onnxCode } from './dtype.ts';
 import { GraphError } from './errors.ts';
+import { dimName } from './internal/dim-names.ts';
 import { specOf } from './operators/infer.ts';
 
 export interface EncodeOptions {
@@ -154,13 +155,6 @@ function tensorProto(value: Value): TensorProto {
   }
   return tensor;
 }
-
-/**
- * Lengths of pieces are named with the scope of their node. ONNX Runtime plans that a later value takes over the memory of an
- * earlier one of the same shape and keeps that memory until then; named alike, the pieces of all blocks would each keep their
- * own, and all pieces would be there at once.
- */
-const dimName = (dim: string, scope: string): string => (dim.includes('min(') ? `${dim}@${scope}` : dim);
 
 const valueInfo = (name: string, { dtype, shape }: TensorType, scope = '') =>
   create(ValueInfoProtoSchema, {

@@ -43,4 +43,5 @@ export { fuseProducts } from './passes/fuse-products.ts';
 export { gateOnDevice } from './passes/gate-on-device.ts';
 export { type AttentionChunks, type AttentionPlan, attentionRows, lowerAttention } from './passes/lower-attention.ts';
 export { gate, gateAll, gateWeights } from './passes/gate.ts';
+export { computeRmsDeviations } from './passes/rms-deviations.ts';
 export { type Rewriter, type Visit, consumersOf, copyNode, nodesNeeded, rewriteGraph } from './rewrite.ts';

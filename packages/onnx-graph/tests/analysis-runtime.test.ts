@@ -27,8 +27,8 @@ const lengths = new Map([
   ['S', S],
 ]);
 
-/** Two blocks of attention and a wide layer; the probabilities are needed again at the end. */
-function model(): Graph {
+/** Two blocks of attention and a wide layer, named or not; the probabilities are needed again at the end. */
+function model(scopeOf: (block: number) => string = () => ''): Graph {
   const graph = new Graph('blocks');
   const input = (name: string, ...shape: (string | number)[]) => graph.input(name, 'float32', shape);
   const heads = (x: Value, name: string) =>
@@ -37,18 +37,24 @@ function model(): Graph {
   let x: Value = input('x', 'B', 'S', D);
   const kept: Value[] = [];
   for (let block = 0; block < 2; block++) {
-    const p = softmax(mul(matmul(heads(x, `q${block}`), mT(heads(x, `k${block}`))), 0.25));
-    kept.push(p);
-    x = layerNorm(add(x, tokens(matmul(p, heads(x, `v${block}`)))), 1e-6);
-    x = add(x, matmul(gelu(matmul(x, input(`up${block}`, D, 4 * D))), input(`down${block}`, 4 * D, D)));
+    const from: Value = x;
+    x = graph.within(scopeOf(block), () => {
+      const p = softmax(mul(matmul(heads(from, `q${block}`), mT(heads(from, `k${block}`))), 0.25));
+      kept.push(p);
+      const y = layerNorm(add(from, tokens(matmul(p, heads(from, `v${block}`)))), 1e-6);
+      return add(y, matmul(gelu(matmul(y, input(`up${block}`, D, 4 * D))), input(`down${block}`, 4 * D, D)));
+    });
   }
   for (const [i, p] of kept.entries()) x = add(x, tokens(matmul(p, heads(x, `last${i}`))));
   graph.output('y', x);
   return graph;
 }
 
-test('order and bytes in use after each node are those of a profile of ONNX Runtime', async () => {
-  const graph = fuseProducts(model());
+test.each([
+  ['a model', () => ''],
+  ['a model with blocks', (block: number) => `blocks.${block}`],
+])('order and bytes in use after each node of %s are those of a profile of ONNX Runtime', async (_name, scopeOf) => {
+  const graph = fuseProducts(model(scopeOf));
   const folder = await mkdtemp(join(tmpdir(), 'musubi-analysis-'));
   try {
     const session = await InferenceSession.create(encodeModel(graph), {

@@ -1,3 +1,3 @@
 export { dequantizeFile, quantizeFile } from './node/quantize-file.ts';
-export { plannedTensors, quantizeStore } from './node/quantize-store.ts';
+export { assertQuantizable, quantizeStore } from './node/quantize-store.ts';
 export type { FileOptions, QuantizeFileOptions, QuantizeStoreOptions } from './node/quantize-store.ts';

@@ -5,7 +5,7 @@ import type { Fp8Format } from './formats.ts';
 import { INT8_BLOCK_SIZE, int8ScaleShape, isInt8Shape } from './int8.ts';
 import { assertWeightDtype } from './internal/weight-dtype.ts';
 import type { WeightDtype } from './internal/weight-dtype.ts';
-import { planQuantization } from './plan.ts';
+import { plannedOutlines, planQuantization } from './plan.ts';
 import type { QuantizationPlan, QuantizeOptions } from './plan.ts';
 
 /**
@@ -56,4 +56,20 @@ export function planCasts(tensors: Iterable<TensorOutline>, format: Fp8Format = 
   });
   if (casts.length > 0) return casts;
   throw new Fp8Error('NOTHING_MATCHES', 'the file has no tensors.', 'Give the checkpoint of a model.');
+}
+
+export interface BasePlanOptions extends QuantizeOptions {
+  /** default `scaled` */
+  readonly method?: EightBitMethod;
+}
+
+/**
+ * The tensors of the file that `quantizeStore` would write, from a header alone.
+ *
+ * @throws {Fp8Error} as `planQuantization`
+ */
+export function planEightBit(tensors: Iterable<TensorOutline>, options: BasePlanOptions): readonly TensorOutline[] {
+  const { method = 'scaled', format } = options;
+  if (method === 'cast') return planCasts(tensors, format).map(({ codes }) => codes);
+  return plannedOutlines(method === 'int8' ? planInt8(tensors, options) : planQuantization(tensors, options));
 }

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { bytesSource, encodeSafetensors, fromFloat32, openSafetensors, toFloat32 } from '@musubi/safetensors';
 import { openSafetensorsFile, writeSafetensorsFile } from '@musubi/safetensors/node';
 import { describe, expect, test } from 'vitest';
-import { dequantizeToBytes, quantizeTensors, quantizeWeight, scaleBytes } from '../src/index.ts';
+import { dequantizeToBytes, planEightBit, quantizeTensors, quantizeWeight, scaleBytes } from '../src/index.ts';
 import type { Fp8Mode } from '../src/index.ts';
-import { dequantizeFile, plannedTensors, quantizeFile, quantizeStore } from '../src/node.ts';
+import { dequantizeFile, quantizeFile, quantizeStore } from '../src/node.ts';
 import { PIECE, WINDOW } from '../src/internal/engine.ts';
 import { randomTensor, temporaryFolder } from './fixtures.ts';
 
@@ -264,19 +264,16 @@ function naive(values: Float32Array, shape: readonly number[], mode: Fp8Mode) {
 
 const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
 
-describe('plannedTensors', () => {
+describe('planEightBit', () => {
   test.each([
     { method: 'scaled' },
     { method: 'scaled', mode: 'channel', format: 'e5m2' },
-    { method: 'scaled', wide: true },
     { method: 'int8' },
-    { method: 'int8', wide: true },
     { method: 'cast' },
-    { method: 'cast', wide: true },
-  ] as const)('are those that quantizeStore writes: %o', async (options) => {
+  ] as const)('plans the tensors that quantizeStore writes: %o', async (options) => {
     const { input, output } = await modelFile(model.filter(({ dtype }) => dtype !== 'I64'));
     const store = await openSafetensorsFile(input);
-    const planned = plannedTensors(store, { targets, ...options });
+    const planned = planEightBit(store.tensors.values(), { targets, ...options });
     await quantizeStore(store, output, { targets, ...options });
     await store.close();
     const { tensors } = await contents(output);

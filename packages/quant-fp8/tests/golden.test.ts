@@ -175,7 +175,7 @@ function architectureOf(name: string): Fp8Architecture | undefined {
 }
 
 function bytesOf(base64: string): Uint8Array {
-  return new Uint8Array(Buffer.from(base64, 'base64'));
+  return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 }
 
 function floatsOf(base64: string): Float32Array {

@@ -8,7 +8,8 @@ const float8 = ['float8e4m3fn', 'float8e5m2'];
 
 /**
  * Number types that the CUDA provider of ONNX Runtime has kernels for, by operator, in opset 21 and in com.microsoft: for
- * each input in turn, the last for all that follow. From docs/OperatorKernels.md of ONNX Runtime, where the rows of opset 21
+ * each input in turn, the last for all that follow. From docs/OperatorKernels.md of
+ * ONNX Runtime (commit 001d12d), where the rows of opset 21
  * are taken; `any` stands for an input that is read on the host.
  */
 export const cudaKernels: Readonly<Record<string, readonly (readonly string[] | 'any')[]>> = {
@@ -37,7 +38,7 @@ export const cudaKernels: Readonly<Record<string, readonly (readonly string[] | 
   Mul: [numbers],
   Neg: [[...wide, 'int8', 'int16', 'int32', 'int64']],
   Pow: [[...wide, 'int32', 'int64']],
-  ReduceMean: [['float32', 'float16', 'float64', 'int32', 'bfloat16'], 'any'],
+  ReduceMean: [['float32', 'float16', 'float64', 'int32'], 'any'],
   ReduceSum: [[...wide, 'int32', 'int64'], 'any'],
   Reshape: [[...movable, ...float8], 'any'],
   Shape: ['any'],

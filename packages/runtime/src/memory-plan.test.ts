@@ -27,6 +27,13 @@ describe('planMemory', () => {
     expect(plan).toEqual({ prepackWeights: false, arena: false, memoryPattern: false, foldConstants: true });
   });
 
+  test('keeps memory of large models between runs where they are convolutions or have attention in pieces', () => {
+    const large = { weightBytes: 20 * GiB, totalMemoryBytes: 64 * GiB };
+
+    expect(planMemory({ ...large, kind: 'convolutions' }).arena).toBe(true);
+    expect(planMemory({ ...large, attentionInPieces: true }).arena).toBe(true);
+  });
+
   test('keeps narrow weights narrow and the memory for widening them', () => {
     const plan = planMemory({ weightBytes: 28 * GiB, totalMemoryBytes: 64 * GiB, narrowWeights: true, threads: 6 });
 
@@ -37,6 +44,17 @@ describe('planMemory', () => {
       foldConstants: false,
       threads: 6,
     });
+  });
+
+  test('packs 8-bit integers once, and nothing beside them, where they take a quarter of the memory', () => {
+    const facts = { weightBytes: 6 * GiB, narrowWeights: true, totalMemoryBytes: 16 * GiB };
+
+    const fits = { prepackWeights: true, arena: true, memoryPattern: false, foldConstants: false };
+    expect(planMemory({ ...facts, integerBytes: 4 * GiB })).toEqual(fits);
+    // once, however many products take them, which read the same codes
+    expect(planMemory({ ...facts, integerBytes: 4 * GiB, usesPerWeight: 2 })).toEqual(fits);
+    expect(planMemory({ ...facts, integerBytes: 4.1 * GiB })).toEqual({ ...fits, prepackWeights: false });
+    expect(planMemory({ ...facts, integerBytes: 0 })).toEqual({ ...fits, prepackWeights: false });
   });
 });
 

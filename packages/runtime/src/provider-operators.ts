@@ -5,7 +5,7 @@ import type { Provider } from './types.ts';
  * node with another one would run on the CPU, with copies of its tensors there and back. Providers that are not listed
  * compute all of them.
  *
- * WebGPU has no kernel for FusedMatMul, Attention, Sign and Round, nor any for float8, bfloat16 and int64: of shape
+ * Of SimplifiedLayerNormalization WebGPU gives the first output only; its second one is wrong. WebGPU has no kernel for FusedMatMul, Attention, Sign and Round, nor any for float8, bfloat16 and int64: of shape
  * arithmetic, which is int64, parts stay on the CPU.
  */
 export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<string>>>> = {
@@ -22,6 +22,7 @@ export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<st
     'MatMul',
     'Mul',
     'Neg',
+    'Reciprocal',
     'ReduceMean',
     'ReduceSum',
     'Reshape',
@@ -32,6 +33,7 @@ export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<st
     'Slice',
     'Softmax',
     'Split',
+    'Sqrt',
     'Squeeze',
     'Sub',
     'Transpose',
@@ -42,3 +44,8 @@ export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<st
 /** Whether a provider computes an operator on its device, see {@link providerOperators}. */
 export const runsOn = (provider: Provider, operator: string): boolean =>
   providerOperators[provider]?.has(operator) ?? true;
+
+const float8Providers: ReadonlySet<Provider> = new Set(['cpu', 'cuda']);
+
+/** Whether a provider has kernels for 8-bit floats; others take such numbers as bytes and look them up in a table. */
+export const hasFloat8 = (provider: Provider): boolean => float8Providers.has(provider);

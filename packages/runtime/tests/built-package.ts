@@ -17,6 +17,8 @@ export async function buildPackage(folder: string): Promise<void> {
     platform: 'neutral',
     target: 'es2022',
     external: ['node:*'],
+    conditions: ['@musubi/source'],
+    mainFields: ['module', 'main'],
   });
 }
 

@@ -3,7 +3,7 @@ import type { TrainingData } from '@musubi/dataset';
 import type { Adapter, CreateAdapterOptions, DropoutOptions, LoadedWeights, LoraGroup } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
-import type { ParameterSource } from '@musubi/onnx-graph';
+import type { AttentionPlan, ParameterSource } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
 import type { PoolSource, TimestepSamplerOptions } from '@musubi/samplers';
 
@@ -46,8 +46,10 @@ export interface RunParts<Config> {
   readonly networkWeights: Adapter | null;
   /** `--base_weights`; of two models they belong to the one for low noise, into which the original merges them. */
   readonly frozen: readonly InjectedAdapter[];
+  /** Default: whole. See `planAttention`. */
+  readonly attention?: AttentionPlan;
   /** See `TrainingModelOptions`. */
-  readonly fuseProducts?: boolean;
+  readonly forWebGpu?: boolean;
   readonly gatesOnDevice?: boolean;
 }
 
@@ -96,9 +98,10 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     config: model.config,
     adapter,
     gradientCheckpointing: config.gradientCheckpointing,
+    attention: parts.attention ?? 'whole',
     dropout,
     ...(parts.lower ? { lower: parts.lower } : {}),
-    fuseProducts: parts.fuseProducts ?? true,
+    forWebGpu: parts.forWebGpu ?? false,
     gatesOnDevice: parts.gatesOnDevice ?? false,
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });

@@ -2,6 +2,7 @@ export { type AssembledRun, type RunParts, assembleRun } from './assemble-run.ts
 export { epochFile, epochToRemove, lastFile, stepFile, stepToRemove } from './checkpoint-files.ts';
 export { TrainerError, type TrainerErrorCode, type TrainerErrorFacts } from './errors.ts';
 export { type MicroBatch, type MicroBatchOptions, microBatchFeeds, prepareMicroBatch } from './micro-batch.ts';
+export { type AttentionFacts, type PlannedAttention, planAttention } from './plan-attention.ts';
 export { type RunFacts, type SaveMoment, adapterMetadata } from './run-metadata.ts';
 export { type AdapterFolder, type Saving, createSaving } from './saving.ts';
 export { type StepPlan, planSteps } from './step-plan.ts';

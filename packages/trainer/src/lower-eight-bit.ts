@@ -2,11 +2,16 @@ import type { EightBitBase } from '@musubi/config';
 import type { Int8Options } from '@musubi/quant-fp8/graph';
 
 import { dequantizeFp8, lowerInt8 } from '@musubi/quant-fp8/graph';
+import { type Provider, hasFloat8, runsOn } from '@musubi/runtime';
 
 import type { LowerWeights } from './training-model.ts';
 
-export interface EightBitOptions extends Int8Options {
-  readonly hasFloat8?: boolean;
+export interface LowerEightBitOptions extends Int8Options {
+  /**
+   * What the graph will run on, default `cpu`: where there is no kernel for 8-bit floats, codes are looked up in a table of
+   * the 256 numbers; where there is none for the 8-bit product, integers are widened for it.
+   */
+  readonly provider?: Provider;
 }
 
 /**
@@ -14,12 +19,17 @@ export interface EightBitOptions extends Int8Options {
  *
  * Numbers are `code · scale` in float32. The original rounds them to the type of the checkpoint, in which it computes; that
  * would cost two more passes, for a difference far below that of the quantization.
- *
- * @param options of 8-bit integers, and whether the device knows 8-bit floats; else they are looked up in a table
  */
 export const lowerEightBit =
-  (method: EightBitBase['method'], { hasFloat8 = true, ...options }: EightBitOptions = {}): LowerWeights =>
-  (graph, weights) =>
-    method === 'int8'
-      ? lowerInt8(graph, weights, options)
-      : dequantizeFp8(graph, weights, { round: false, codes: hasFloat8 ? 'float8' : 'table' });
+  (method: EightBitBase['method'], options: LowerEightBitOptions = {}): LowerWeights =>
+  (graph, weights) => {
+    const { provider = 'cpu', ...integers } = options;
+    if (method !== 'int8') {
+      return dequantizeFp8(graph, weights, { round: false, codes: hasFloat8(provider) ? 'float8' : 'table' });
+    }
+    return lowerInt8(
+      graph,
+      weights,
+      runsOn(provider, 'MatMulNBits') ? integers : { ...integers, forward: 'dequantize' },
+    );
+  };

@@ -1,11 +1,11 @@
 import type { TrainConfig } from '@musubi/config';
 
-import { optionTable } from '@musubi/config';
+import { findCommand, optionsOf } from '@musubi/config';
 import { describe, expect, test } from 'vitest';
 
 import { hasGolden, isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
 import { makeConfig } from '../tests/make-config.ts';
-import { type RunFacts, adapterMetadata, checkMetadata } from './run-metadata.ts';
+import { type RunFacts, adapterMetadata, checkMetadata, configKey } from './run-metadata.ts';
 import { type Saving, createSaving } from './saving.ts';
 import { type StepPlan, planSteps } from './step-plan.ts';
 
@@ -51,11 +51,12 @@ describe('a saved file has the metadata of the original', () => {
 
     expect(written).toHaveLength(1);
     const expected = without(metadata, [...unseeded, ...hashes]);
-    expect(without(written[0] ?? {}, unseeded)).toEqual(expected);
+    expect(without(written[0] ?? {}, [...unseeded, configKey])).toEqual(expected);
+    // The original's keys, and one of our own unless the run has --no_metadata.
+    const own = options.includes('--no_metadata') ? {} : { [configKey]: config.recordedConfig };
+    expect(written[0]).toMatchObject(own);
     expect(Object.keys(written[0] ?? {}).toSorted()).toEqual(
-      Object.keys(metadata)
-        .filter((key) => !hashes.includes(key))
-        .toSorted(),
+      [...Object.keys(metadata), ...Object.keys(own)].filter((key) => !hashes.includes(key)).toSorted(),
     );
   });
 });
@@ -109,7 +110,7 @@ async function configOf(
   options: readonly string[],
   metadata: Readonly<Record<string, string>>,
 ): Promise<TrainConfig> {
-  const specs = new Map(optionTable.map((spec) => [`--${spec.name}`, spec]));
+  const specs = new Map(optionsOf(findCommand('train')!).map((spec) => [`--${spec.name}`, spec]));
   const kept: string[] = [];
   let isKept = true;
   for (const token of options) {

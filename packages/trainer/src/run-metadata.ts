@@ -33,6 +33,9 @@ export interface SaveMoment {
   readonly savedAt: number;
 }
 
+/** The resolved options of the run, as JSON, in the metadata of its adapters; not with `--no_metadata`. */
+export const configKey = 'ss_musubi_ts_config';
+
 /** All metadata of an adapter file but its hashes. */
 export function adapterMetadata(config: TrainConfig, facts: RunFacts, at: SaveMoment): Record<string, string> {
   const { learning_rate: learningRate = '', optimizer_args: optimizerArgs = '' } = config.metadataText;
@@ -77,7 +80,9 @@ export function adapterMetadata(config: TrainConfig, facts: RunFacts, at: SaveMo
     minTimestep: config.minTimestep,
     maxTimestep: config.maxTimestep,
   });
-  return { ...training, ...modelspec };
+  // Ours alone: readers of such files ignore keys they do not know.
+  const own = config.noMetadata ? {} : { [configKey]: config.recordedConfig };
+  return { ...training, ...own, ...modelspec };
 }
 
 /**

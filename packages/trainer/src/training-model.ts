@@ -25,8 +25,8 @@ export interface TrainingModelOptions<Config> {
   readonly dropout?: DropoutOptions;
   /** What is done last to each graph, e.g. to compute with weights that are stored in 8 bits. */
   readonly lower?: LowerWeights;
-  /** Default true; false for providers that lack `FusedMatMul`, such as WebGPU. */
-  readonly fuseProducts?: boolean;
+  /** Use only operators that WebGPU computes, and computes right. Default false. */
+  readonly forWebGpu?: boolean;
   /** Default false; true for devices with memory of their own, where what waits should not wait on the host. */
   readonly gatesOnDevice?: boolean;
 }
@@ -52,7 +52,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     gradientCheckpointing = false,
     attention = 'whole',
     lower = (graph) => graph,
-    fuseProducts = true,
+    forWebGpu = false,
     gatesOnDevice = false,
   } = options;
   const finish = (graph: Graph) => (gatesOnDevice ? gateOnDevice(lower(graph, weights)) : lower(graph, weights));
@@ -69,7 +69,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     trainable,
     gradientCheckpointing,
     attention,
-    fuseProducts,
+    forWebGpu,
   });
   return {
     training: finish(training),

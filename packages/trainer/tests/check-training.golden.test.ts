@@ -40,6 +40,8 @@ describe.runIf(run !== '')('a recorded run', () => {
     const before = await listing();
     expect(await check()).toEqual([]);
     expect(await check('--output_dir new/folder')).toEqual([]);
+    expect(await check('--int8_base --fp8_cache_dir new/cache')).toEqual([]);
+    expect(await check('--fp8_base --fp8_scaled')).toEqual([]);
     expect(await listing()).toEqual(before);
     expect(existsSync('new')).toBe(false);
   });
@@ -75,12 +77,23 @@ describe.runIf(run !== '')('a recorded run', () => {
     '--network_weights my_lora.safetensors --network_dim 3',
     '--base_weights none.safetensors',
     '--dataset_config none.toml',
-    '--dit_high_noise dit.safetensors',
+    '--dit_high_noise none.safetensors --timestep_boundary 0.8',
     '--dit_high_noise my_lora.safetensors --timestep_boundary 0.8',
     '--output_dir dit.safetensors',
     '--min_timestep 999 --max_timestep 1000 --preserve_distribution_shape',
     '--network_args exclude_patterns=[r".*"]',
+    '--int8_base --dit 8-bit.safetensors',
+    '--fp8_base --fp8_scaled --dit 8-bit.safetensors',
+    '--fp8_base --fp8_cache_dir config.toml',
+    '--int8_base --fp8_cache_dir config.toml/below',
+    '--int8_base --base_weights none.safetensors',
+    process.platform === 'darwin' ? '--device dml' : '--device coreml',
   ])('%s', async (options) => {
+    if (options.includes('8-bit')) {
+      await rewriteTensors('dit.safetensors', '8-bit.safetensors', (tensor) =>
+        tensor.name.includes('blocks') && tensor.shape.length === 2 ? { ...tensor, dtype: 'F8_E4M3' } : tensor,
+      );
+    }
     const [finding, ...others] = await check(options);
     expect([finding?.severity, others]).toEqual(['error', []]);
     const argv = ['--config_file', 'config.toml', ...options.split(' ')];

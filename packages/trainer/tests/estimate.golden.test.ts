@@ -135,7 +135,7 @@ describe.each(wanRuns)('%s', (name) => {
     expect(alternatives.map(({ change }) => change).join('; ')).toContain('base weights as in the checkpoint');
 
     await folder.run(`${short(1)} ${options}`, { runtime });
-    const [file] = (await readdir('.')).filter((name) => name.includes(label));
+    const file = (await readdir('.')).find((entry) => entry.includes(label));
     const store = await openSafetensorsFile(file ?? '');
     await store.close();
     const bytes = [...store.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
@@ -152,6 +152,21 @@ describe.each(wanRuns)('%s', (name) => {
       expect(other?.weightBytes).toBeLessThan(found.model.weightBytes);
     }
   });
+
+  test.each([[['--int8_base']], [['--fp8_base', '--fp8_scaled']], [['--fp8_base']]])(
+    '%s has the same work and less to map, and no file is made',
+    async (options) => {
+      const before = await readdir('.');
+      const plain = await estimateRun((await read()).config, { runtime });
+      const found = await estimateRun((await read(options)).config, { runtime });
+      expect(found.model.weightBytes).toBeLessThan(plain.model.weightBytes);
+      found.buckets.forEach((bucket, i) => {
+        expect(bucket.flops / plain.buckets[i]!.flops).toBeGreaterThan(0.99);
+        expect(bucket.flops / plain.buckets[i]!.flops).toBeLessThan(1.2);
+      });
+      expect(await readdir('.')).toEqual(before);
+    },
+  );
 
   test('a configuration without caches and pictures says what is missing', async () => {
     await rm(join(folder.path, 'cache'), { recursive: true });

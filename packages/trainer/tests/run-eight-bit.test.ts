@@ -6,7 +6,7 @@ import { createNodeRuntime } from '@musubi/runtime/node';
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { type RunFolder, openRunFolder, rewriteTensors, short, wanRuns } from './run-folder.ts';
+import { type RunFolder, openRunFolder, readStore, rewriteTensors, short, wanRuns, writePth } from './run-folder.ts';
 
 /** Files with 8-bit weights in a folder. */
 const made = async (where: string) => (await readdir(where)).filter((file) => /\.(?:fp8|int8)[-.]/.test(file));
@@ -90,6 +90,35 @@ describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
     await run(`--base_weights ${outcome.path} --int8_base --fp8_cache_dir merged`, 1);
     expect(await made('merged')).toHaveLength(2);
   }, 180_000);
+
+  describe('a checkpoint in another form gives the same weights:', () => {
+    const options = '--int8_base --fp8_cache_dir forms';
+    let expected: readonly number[];
+    beforeAll(async () => {
+      expected = (await run(options)).losses;
+    });
+
+    test('.pth, with matrices column by column', async () => {
+      await writePth('dit.safetensors', 'dit.pth', (key) => key.endsWith('ffn.0.weight') || key.endsWith('q.weight'));
+      const { losses } = await run(`${options} --dit dit.pth`);
+      expect(losses).toEqual(expected);
+      expect((await made('forms')).length).toBe(2);
+    });
+
+    test('shards', async () => {
+      const names = await readStore('dit.safetensors', ({ tensors }) => [...tensors.keys()]);
+      const [part, weightMap] = [(key: string) => names.indexOf(key) % 2, new Map<string, string>()];
+      for (const index of [0, 1]) {
+        const file = `part-0000${index + 1}-of-00002.safetensors`;
+        await rewriteTensors('dit.safetensors', file, (tensor) => (part(tensor.name) === index ? tensor : null));
+        for (const key of names) if (part(key) === index) weightMap.set(key, file);
+      }
+      const index = { metadata: {}, weight_map: Object.fromEntries(weightMap) };
+      await writeFile('part.safetensors.index.json', JSON.stringify(index));
+      const { losses } = await run(`${options} --dit part-00001-of-00002.safetensors`);
+      expect(losses).toEqual(expected);
+    });
+  });
 
   test('a checkpoint that has 8 bits already is refused', async () => {
     const [file] = await made('.');

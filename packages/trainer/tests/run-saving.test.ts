@@ -6,6 +6,7 @@ import { type Runtime } from '@musubi/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { readGoldenJson } from '../../../tests/golden.ts';
+import { configKey } from '../src/run-metadata.ts';
 import { type FinishedRun, type RunFolder, openRunFolder, readStore, short, wanRuns } from './run-folder.ts';
 
 describe.each(wanRuns.slice(0, 1))('files of runs like %s', (name) => {
@@ -120,6 +121,7 @@ describe.each(wanRuns.slice(0, 1))('files of runs like %s', (name) => {
       expect.arrayContaining(['ss_base_model_version', 'ss_network_module', 'ss_network_dim', 'ss_network_alpha']),
     );
     expect(keys).not.toContain('ss_steps');
+    expect(keys).not.toContain(configKey);
   });
 
   describe('an interrupted run', () => {

@@ -6,6 +6,7 @@ import { openSafetensorsFile } from '@musubi/safetensors/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { isDefaultGolden, readGoldenJson } from '../../../tests/golden.ts';
+import { configKey } from '../src/run-metadata.ts';
 import { type FinishedRun, type RunFolder, openRunFolder, wanRuns } from './run-folder.ts';
 
 interface RecordedRun {
@@ -113,7 +114,8 @@ describe.each(wanRuns)('the whole run %s from its seed alone', (name) => {
     for (const key of theirs.tensors.keys()) {
       expect(await ours.readFloat32(key), key).toBeAllClose(await theirs.readFloat32(key), { atol: 2e-5 });
     }
-    expect(Object.keys(ours.metadata).toSorted()).toEqual(Object.keys(theirs.metadata).toSorted());
+    expect(Object.keys(ours.metadata).toSorted()).toEqual([...Object.keys(theirs.metadata), configKey].toSorted());
+    expect(ours.metadata[configKey]).toBe(finished.config.recordedConfig);
     // The hash covers the values, which agree within rounding only.
     const compared = Object.keys(theirs.metadata).filter((k) => !unseeded.includes(k) && k !== 'sshs_model_hash');
     expect(pick(ours.metadata, compared)).toEqual(pick(theirs.metadata, compared));

@@ -23,7 +23,7 @@ beforeAll(async () => {
   env.logLevel = 'verbose';
 });
 
-async function trainingGraph(options: { fuseProducts: boolean; gradientCheckpointing?: boolean }): Promise<Graph> {
+async function trainingGraph(options: { forWebGpu: boolean; gradientCheckpointing?: boolean }): Promise<Graph> {
   const modelConfig = JSON.parse((await files.get('model.json')?.text()) ?? '{}') as Record<string, unknown>;
   const store = await openSafetensors(blobSource(files.get(file) ?? new Blob(), file));
   const { config, source } = resolveWeights(store, wan, { task: 't2v-1.3B', modelConfig });
@@ -80,7 +80,7 @@ function leaving({ nodes }: Graph, placed: ReadonlyMap<string, string>): string[
 
 describe.each([false, true])('a step for WebGPU, gradient checkpointing %s', (gradientCheckpointing) => {
   test('stays on the device', async () => {
-    const graph = await trainingGraph({ fuseProducts: false, gradientCheckpointing });
+    const graph = await trainingGraph({ forWebGpu: true, gradientCheckpointing });
     const placed = await placements(graph);
     const onDevice = graph.nodes.filter(({ name }) => placed.get(name) === 'WebGpuExecutionProvider');
     expect(leaving(graph, placed)).toEqual([]);
@@ -91,7 +91,7 @@ describe.each([false, true])('a step for WebGPU, gradient checkpointing %s', (gr
 });
 
 test('a step for the CPU would leave it for its products', async () => {
-  const graph = await trainingGraph({ fuseProducts: true });
+  const graph = await trainingGraph({ forWebGpu: false });
   const left = leaving(graph, await placements(graph));
   expect(new Set(left)).toEqual(new Set(['FusedMatMul']));
   expect(runsOn('webgpu', 'FusedMatMul')).toBe(false);

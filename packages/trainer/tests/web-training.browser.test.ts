@@ -37,6 +37,7 @@ const wasmPaths = `${location.origin}/onnxruntime/`;
 
 const kinds = [
   { name: 'WebAssembly in a worker', options: () => ({ worker: startWorker(), threads: 1 }), rtol: 1e-5 },
+  { name: 'WebGPU in a worker', options: () => ({ worker: startWorker(), device: 'webgpu' as const }), rtol: 1e-4 },
   { name: 'WebAssembly in two threads', options: () => ({ worker: startWorker(), threads: 2 }), rtol: 1e-5 },
 ];
 

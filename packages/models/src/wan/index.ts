@@ -1,12 +1,15 @@
 import type { Architecture } from '../architecture.ts';
 import type { WanConfig } from './config.ts';
 
-import { inferWanConfig } from './config.ts';
+import { inferWanConfig, patchSize } from './config.ts';
 import { wanTransformer } from './model.ts';
 import { blockClass, wanLinears, wanParameters } from './parameters.ts';
 import { prepareWan } from './prepare.ts';
 import { wanTasks } from './tasks.ts';
 import { fromTokens, toTokens } from './tokens.ts';
+
+/** Pixels, and frames, that make one of the latents; the first frame is one of its own. */
+const latentStride = { pixels: 8, frames: 4 };
 
 /** Wan 2.1 and Wan 2.2 14B, text to video (Wan Team 2025, arXiv 2503.20314). */
 export const wan = {
@@ -29,6 +32,11 @@ export const wan = {
   parameters: wanParameters,
   /** The modulations of the blocks, then the head's. */
   constructionDraws: ({ layers, width }) => [...Array.from({ length: layers }, () => [1, 6, width]), [1, 2, width]],
+  attention: ({ heads, layers }) => ({ heads, layers }),
+  sequenceLength: ({ width, height, frames }) =>
+    (1 + Math.floor((frames - 1) / latentStride.frames)) *
+    Math.floor(width / (latentStride.pixels * patchSize)) *
+    Math.floor(height / (latentStride.pixels * patchSize)),
   build: (params, config) => ({ prediction: wanTransformer(params, config) }),
   prepare: prepareWan,
   toOutputTokens: (_, latents) => toTokens(latents, 'row, column, channel'),

@@ -1,6 +1,8 @@
+import type { Dim } from '../dim.ts';
 import type { Graph, Node, Value } from '../graph.ts';
 
 import { bytesPerElement } from '../dtype.ts';
+import { dimName } from '../internal/dim-names.ts';
 import { memoryUse } from './kernels.ts';
 
 /** Memory that one or more values share, one after another or at the same time. */
@@ -21,7 +23,7 @@ export interface Buffer {
  * - a value may lie where a dead one of the same shape lay. The memory of that one is kept until then, however long;
  * - outputs of the graph have memory of their own and stay to the end.
  *
- * Shapes are compared as they are written in the graph: `2*S` is not 8, even if it will be. Weights, inputs of the graph
+ * Shapes are compared as they are written in the file: `2*S` is not 8, even if it will be, nor `S` in another block's name. Weights, inputs of the graph
  * and other views of them are in no buffer.
  */
 export function planBuffers(graph: Graph, order: readonly Node[]): Buffer[] {
@@ -102,6 +104,10 @@ function isSameSize(a: Value, b: Value): boolean {
   return (
     bytesPerElement(a.dtype) === bytesPerElement(b.dtype) &&
     a.shape.length === b.shape.length &&
-    a.shape.every((dim, i) => dim === b.shape[i])
+    a.shape.every((dim, i) => nameOf(a, dim) === nameOf(b, b.shape[i]))
   );
 }
+
+/** As it stands in the file, where outputs of the graph are named as they are. */
+const nameOf = ({ producer }: Value, dim: Dim | undefined): Dim | undefined =>
+  typeof dim === 'string' ? dimName(dim, producer?.scope ?? '') : dim;

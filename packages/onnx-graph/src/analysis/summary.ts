@@ -47,18 +47,17 @@ const packedColumns = 16;
 
 /**
  * Bytes of the copies that ONNX Runtime's CPU provider packs: of each float32 matrix that is the right operand of
- * products, one as it is and one transposed, as they need it; of the codes of an 8-bit product one, with a scale and a sum
- * for each block.
+ * products, one as it is and one transposed, as they need it; of the codes of `MatMulNBits`, with two numbers a block.
  */
 export function packedWeightBytes(graph: Graph): number {
   let total = 0;
   const packed = new Set<string>();
   for (const { op, inputs, attributes } of graph.nodes) {
     const weight = inputs[1];
-    if (op === 'MatMulNBits' && weight?.dtype === 'uint8' && !packed.has(weight.name)) {
+    if (op === 'MatMulNBits' && weight && !packed.has(weight.name)) {
       packed.add(weight.name);
-      const [rows = 0, blocks = 0, size = 0] = weight.shape.map(Number);
-      total += rows * blocks * (size + 8);
+      const [rows = 0, blocks = 0, bytes = 0] = weight.shape.map(Number);
+      total += rows * blocks * (bytes + 2 * 4);
     }
     if (op !== 'MatMul' && op !== 'FusedMatMul' && op !== 'Gemm') continue;
     if (!weight || weight.kind === 'input' || weight.kind === 'node') continue;

@@ -53,8 +53,11 @@ export async function quantizeStore(
 ): Promise<QuantizationReport> {
   const { onWeight, wide = false } = options;
   const plan = planOf(store, options);
+  const outlines = plan.outlines.map((outline) =>
+    wide && isNarrow(outline) ? { ...outline, dtype: 'F32' as const } : outline,
+  );
   const measured = new Map<string, MeasuredTensor>();
-  await fillSafetensorsFile(output, plan.outlines, metadataOf(store, options.metadata), async ({ path, order }) => {
+  await fillSafetensorsFile(output, outlines, metadataOf(store, options.metadata), async ({ path, order }) => {
     const places = new Map(order.map(({ tensor, offset }) => [tensor.name, offset]));
     const job = (name: string, make: (from: Bytes) => Task, done: (sums: Measured | null) => void): Job => ({
       task: withBytes(sourceOf(store, name, options.hook), make),
@@ -98,18 +101,6 @@ export async function quantizeStore(
   );
 }
 
-/**
- * The tensors that `quantizeStore` would write with the same options, by the headers of the store: nothing is read or written.
- *
- * @throws {Fp8Error} what `quantizeStore` throws before it reads a tensor
- */
-export function plannedTensors(
-  store: Pick<TensorStore, 'tensors'>,
-  options: Pick<QuantizeStoreOptions, keyof QuantizeOptions | 'method' | 'wide'>,
-): readonly TensorOutline[] {
-  return planOf(store, options).outlines;
-}
-
 interface StorePlan {
   /** the tensors of the new file */
   readonly outlines: readonly TensorOutline[];
@@ -120,14 +111,21 @@ interface StorePlan {
   }[];
 }
 
-function planOf({ tensors }: Pick<TensorStore, 'tensors'>, options: QuantizeStoreOptions): StorePlan {
+/**
+ * Refuses what {@link quantizeStore} refuses before it reads a weight: types, shapes and names.
+ *
+ * @throws {Fp8Error} `ALREADY_QUANTIZED`, `UNSUPPORTED_DTYPE`, `NOTHING_MATCHES` and others of the plan
+ */
+export function assertQuantizable(store: TensorStore, options: QuantizeStoreOptions): void {
+  planOf(store, options);
+}
+
+function planOf({ tensors }: TensorStore, options: QuantizeStoreOptions): StorePlan {
   const { method = 'scaled', format = 'e4m3', wide = false } = options;
-  const stored = (outline: TensorOutline): TensorOutline =>
-    wide && isNarrow(outline) ? { ...outline, dtype: 'F32' } : outline;
   if (method === 'cast') {
     const casts = planCasts(tensors.values(), format);
     return {
-      outlines: casts.map(({ codes }) => stored(codes)),
+      outlines: casts.map(({ codes }) => codes),
       others: [],
       weights: casts.map(({ name, dtype, shape }) => ({
         report: { name, dtype, shape, mode: 'tensor', scaleShape: [] },
@@ -146,7 +144,7 @@ function planOf({ tensors }: Pick<TensorStore, 'tensors'>, options: QuantizeStor
   const isInt8 = method === 'int8';
   const plan = isInt8 ? planInt8(tensors.values(), options) : planQuantization(tensors.values(), options);
   return {
-    outlines: plannedOutlines(plan).map(stored),
+    outlines: plannedOutlines(plan),
     others: plan.others,
     weights: plan.weights.map(({ name, dtype, shape, grouping, scale }) => ({
       report: { name, dtype, shape, mode: grouping.mode, scaleShape: scale.shape },

@@ -51,7 +51,7 @@ interface Thread {
 }
 
 function startThread(script: URL, start: WorkerStart): Thread {
-  const worker = new Worker(script, { workerData: start });
+  const worker = new Worker(script, { workerData: start, execArgv: [] });
   const failed = new Promise<never>((_, reject) => {
     worker.once('error', reject);
     worker.once('exit', () => reject(gone()));

@@ -52,10 +52,10 @@ export async function chooseDevice(
   throw new RuntimeError('PROVIDER_UNAVAILABLE', `device ${provider} cannot be used here: ${why}.`, remedies[provider]);
 }
 
-/** What graphs are made for: Core ML has operators of the standard alone; gates of a card should not wait for the host. */
+/** What graphs are made for: WebGPU's operators serve DirectML and Core ML too; Core ML has operators of the standard alone; gates of a card should not wait for the host. */
 export function graphFor({ provider }: Device) {
   return {
-    fuseProducts: provider !== 'coreml' && runsOn(provider, 'FusedMatMul'),
+    forWebGpu: provider === 'coreml' || !runsOn(provider, 'FusedMatMul'),
     gatesOnDevice: provider === 'cuda',
   };
 }

@@ -4,20 +4,21 @@ import type { Architecture, ResolvedWeights } from '@musubi/models';
 import type { QuantizationReport, QuantizedTensor } from '@musubi/quant-fp8';
 import type { TensorInfo, TensorStore } from '@musubi/safetensors';
 
-import { mkdir, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { createMerger } from '@musubi/lora';
 import { FP8_TARGETS, type Fp8Architecture } from '@musubi/quant-fp8';
 import { fp8Source } from '@musubi/quant-fp8/graph';
-import { plannedTensors, quantizeStore } from '@musubi/quant-fp8/node';
-import { bytesPerElement, fromFloat32, toFloat32 } from '@musubi/safetensors';
+import { type QuantizeStoreOptions, assertQuantizable, quantizeStore } from '@musubi/quant-fp8/node';
+import { fromFloat32, toFloat32 } from '@musubi/safetensors';
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 
 import type { Closing } from './open-parts.ts';
 
 import { TrainerError } from '../errors.ts';
 import { eightBitKey } from './eight-bit-key.ts';
+import { makeWritableFolder, removeFolders } from './make-folder.ts';
 
 /** The weights of a base model where they lie. */
 export type StoredBase = Pick<ResolvedWeights<unknown>, 'weights' | 'source'>;
@@ -52,26 +53,17 @@ export async function openEightBitBase(
   request: EightBitRequest,
   { closing, logger, signal }: EightBitContext,
 ): Promise<StoredBase> {
-  const { path, weights, merged } = request;
-  const targets = targetsOf(request.architecture, setting);
-  const key = await eightBitKey({
-    setting,
-    targets: targets && FP8_TARGETS[targets],
-    weights,
-    merged: merged.map(({ store, multiplier = 1 }) => ({ multiplier, tensors: store.tensors })),
-  });
-  const folder = setting.cacheDir ?? dirname(path);
-  const file = join(folder, fileName(path, setting, key.slice(0, 12)));
-
-  let store = await openIfMade(file, key);
+  const { weights, merged } = request;
+  const plan = await planFile(setting, request);
+  const { file } = plan;
+  let store = await openIfMade(plan);
   if (store) logger(`8-bit base weights: ${file}`);
   else {
-    await prepareFolder(folder, weights, setting);
+    await prepareFolder(plan.folder, weights, setting);
     logger(`8-bit base weights are written to ${file}; the next run finds them there.`);
     const startedAt = Date.now();
-    const report = await quantizeStore(storeOf(request), file, {
-      ...quantizationOf(setting, targets),
-      metadata: { [keyName]: key },
+    const report = await quantizeStore(viewOf(request), file, {
+      ...plan.options,
       onWeight: progress(weights, logger),
       ...(merged.length > 0 ? { hook: mergingHook(merged) } : {}),
       ...(signal ? { signal } : {}),
@@ -84,49 +76,52 @@ export async function openEightBitBase(
   return { weights: tensors, source: (locate) => fp8Source({ tensors }, locate) };
 }
 
-/** A file of 8-bit weights that need not be there. */
-export interface PlannedBase extends StoredBase {
-  readonly fileBytes: number;
-}
-
 /**
- * What `openEightBitBase` would give, by headers alone: nothing is read or written. Places in the file are not those that it
- * will have.
+ * Finds what would keep {@link openEightBitBase} from making its file: the weights, the adapters to merge, the folder. No
+ * weight is read and nothing is left on the disk.
  *
- * @throws what `openEightBitBase` throws before it reads a weight
+ * @throws as `openEightBitBase`
  */
-export function planEightBitBase(
-  setting: EightBitBase,
-  { path, weights, architecture }: Omit<EightBitRequest, 'merged' | 'checkpoint'>,
-): PlannedBase {
-  const outlines = plannedTensors(viewOf(weights), quantizationOf(setting, targetsOf(architecture, setting)));
-  const source = fileName(path, setting, 'planned');
-  const tensors = new Map<string, TensorInfo>();
-  let offset = 0;
-  for (const { name, dtype, shape } of outlines) {
-    const byteLength = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
-    tensors.set(name, { name, dtype, shape, source, offset, byteLength });
-    offset += byteLength;
-  }
-  return { weights: tensors, fileBytes: offset, source: (locate) => fp8Source({ tensors }, locate) };
+export async function checkEightBitBase(setting: EightBitBase, request: EightBitRequest): Promise<void> {
+  const plan = await planFile(setting, request);
+  const store = await openIfMade(plan);
+  if (store) return store.close();
+  assertQuantizable(viewOf(request), plan.options);
+  if (request.merged.length > 0) createMerger(request.merged);
+  await removeFolders(await prepareFolder(plan.folder, request.weights, setting));
 }
 
-const quantizationOf = ({ method, format, mode, blockSize }: EightBitBase, targets: Fp8Architecture | null) => ({
-  method,
-  targets: targets ?? { include: null, exclude: [] },
-  format,
-  mode,
-  blockSize,
-});
+interface FilePlan {
+  readonly folder: string;
+  readonly file: string;
+  /** What the file is made of. */
+  readonly key: string;
+  readonly options: QuantizeStoreOptions;
+}
 
-function fileName(path: string, setting: EightBitBase, key: string): string {
+async function planFile(setting: EightBitBase, request: EightBitRequest): Promise<FilePlan> {
+  const { path, weights, merged } = request;
+  const { method, format, mode, blockSize, cacheDir } = setting;
+  const targets = method === 'cast' ? null : targetsOf(request.architecture, setting);
+  const key = await eightBitKey({
+    setting,
+    targets: targets && FP8_TARGETS[targets],
+    weights,
+    merged: merged.map(({ store, multiplier = 1 }) => ({ multiplier, tensors: store.tensors })),
+  });
+  const folder = cacheDir ?? dirname(path);
   const stem = basename(path).replace(/(?:\.safetensors\.index)?\.\w+$/, '');
-  return `${stem}.${labelOf(setting)}-${key}.safetensors`;
+  const metadata = { [keyName]: key };
+  return {
+    folder,
+    file: join(folder, `${stem}.${labelOf(setting)}-${key.slice(0, 12)}.safetensors`),
+    key,
+    options: { method, targets: targets ?? { include: null, exclude: [] }, format, mode, blockSize, metadata },
+  };
 }
 
-/** The list of the weights to quantize; null: all. */
-function targetsOf({ longName }: Pick<Architecture, 'longName'>, { method }: EightBitBase): Fp8Architecture | null {
-  if (method === 'cast') return null;
+/** @throws {TrainerError} `OPTION_CONFLICT` for a model without a list of weights */
+export function targetsOf({ longName }: Pick<Architecture, 'longName'>, { method }: EightBitBase): Fp8Architecture {
   const known = Object.keys(FP8_TARGETS) as Fp8Architecture[];
   const found = known.find((name) => longName === name || longName.startsWith(`${name}_`));
   if (found) return found;
@@ -145,50 +140,49 @@ function labelOf({ method, format, mode, blockSize }: EightBitBase): string {
   return method === 'cast' ? `fp8-${format}` : `fp8-${format}-${mode}${mode === 'block' ? blockSize : ''}`;
 }
 
-async function openIfMade(file: string, key: string): Promise<TensorStore | null> {
+async function openIfMade({ file, key }: FilePlan): Promise<TensorStore | null> {
   const store = await openSafetensorsFile(file).catch(() => null);
   if (!store || store.metadata[keyName] === key) return store;
   await store.close();
   return null;
 }
 
-/** Makes the folder, and says now when the disk is too small. */
+/**
+ * Makes the folder, and says now when nothing can be written there or the disk is too small.
+ *
+ * @returns the folders made for it, the outermost first
+ */
 async function prepareFolder(
   folder: string,
   weights: ReadonlyMap<string, TensorInfo>,
   { cacheDir }: EightBitBase,
-): Promise<void> {
-  const remedy = cacheDir === null ? 'Give another folder as fp8_cache_dir.' : 'Choose another fp8_cache_dir.';
-  try {
-    if (cacheDir !== null) await mkdir(cacheDir, { recursive: true });
-    const { bavail, bsize } = await statfs(folder);
-    let needed = 0;
-    for (const { shape } of weights.values()) needed += shape.reduce((product, size) => product * size, 1);
-    if (bavail * bsize >= needed) return;
-    const [free, all] = [bavail * bsize, needed].map((bytes) => (bytes / 1e9).toFixed(1));
-    throw new Error(`8-bit weights need ${all} GB and ${free} GB are free`);
-  } catch (cause) {
-    const found = cause instanceof Error ? cause.message : String(cause);
-    const problem = `8-bit base weights cannot be written to ${folder}: ${found}.`;
-    throw new TrainerError('OUTPUT_UNWRITABLE', problem, remedy, { file: folder, option: 'fp8_cache_dir' }, { cause });
-  }
+): Promise<readonly string[]> {
+  const what = `${cacheDir === null ? 'The folder of the checkpoint' : 'The folder of 8-bit weights'}, "${folder}",`;
+  const made = await makeWritableFolder(folder, what, 'fp8_cache_dir');
+  const { bavail, bsize } = await statfs(folder);
+  let needed = 0;
+  for (const { shape } of weights.values()) needed += shape.reduce((product, size) => product * size, 1);
+  if (bavail * bsize >= needed) return made;
+  await removeFolders(made);
+  const [free, all] = [bavail * bsize, needed].map((bytes) => (bytes / 1e9).toFixed(1));
+  const problem = `8-bit base weights need ${all} GB, and the disk of "${folder}" has ${free} GB free.`;
+  throw new TrainerError('OUTPUT_UNWRITABLE', problem, 'Choose another fp8_cache_dir.', {
+    file: folder,
+    option: 'fp8_cache_dir',
+  });
 }
 
 /** The checkpoint under the names of the model, without its metadata. */
-function storeOf({ checkpoint, weights }: EightBitRequest): TensorStore {
+function viewOf({ checkpoint, weights }: EightBitRequest): TensorStore {
   const keyOf = (name: string) => weights.get(name)?.name ?? name;
   return {
-    ...viewOf(weights),
+    tensors: new Map(Array.from(weights, ([name, info]) => [name, { ...info, name }])),
     metadata: {},
     read: (name) => checkpoint.read(keyOf(name)),
     readFloat32: (name) => checkpoint.readFloat32(keyOf(name)),
     close: async () => {},
   };
 }
-
-const viewOf = (weights: EightBitRequest['weights']): Pick<TensorStore, 'tensors'> => ({
-  tensors: new Map(Array.from(weights, ([name, info]) => [name, { ...info, name }])),
-});
 
 /** `--base_weights` become part of the weights before these are quantized, rounded once to the type of the checkpoint. */
 function mergingHook(adapters: readonly MergedAdapter[]) {

@@ -21,10 +21,10 @@ export interface OpenGraphOptions {
 /** Opens sessions for models that only run forward: encoders of captions and pictures, decoders. */
 export function createOpenGraph(runtime: Runtime, options: OpenGraphOptions): OpenGraph {
   const { externalFiles, weights, threads, device = { provider: 'cpu', deviceId: 0 } } = options;
-  const { fuseProducts: isFused, gatesOnDevice } = graphFor(device);
+  const { forWebGpu, gatesOnDevice } = graphFor(device);
   const memory = forwardMemory(weights, threads);
   const lower = (graph: Graph): Graph => {
-    const gated = gateWeights(isFused ? fuseProducts(graph) : graph);
+    const gated = gateWeights(forWebGpu ? graph : fuseProducts(graph));
     return gatesOnDevice ? gateOnDevice(gated) : gated;
   };
   const where = { externalFiles, memory, providers: [device.provider], deviceId: device.deviceId };
@@ -34,6 +34,8 @@ export function createOpenGraph(runtime: Runtime, options: OpenGraphOptions): Op
 function forwardMemory(weights: OpenGraphOptions['weights'], threads: number | undefined): MemoryPlan {
   const stored = [...weights.values()];
   return planMemory({
+    // The kernel of a convolution has axes of its own for rows and columns.
+    kind: stored.some((w) => w.shape.length > 2 && w.shape.slice(2).some((d) => d > 1)) ? 'convolutions' : 'products',
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
     totalMemoryBytes: totalmem(),
     narrowWeights: stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1),

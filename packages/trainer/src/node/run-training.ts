@@ -10,7 +10,7 @@ import { openTrainingData } from '@musubi/dataset/node';
 import { wan } from '@musubi/models';
 import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
-import { type MemoryPlan, planMemory } from '@musubi/runtime';
+import { type MemoryPlan, type Provider, planMemory } from '@musubi/runtime';
 
 import type { RunHooks, TrainOutcome } from './run-hooks.ts';
 
@@ -21,10 +21,11 @@ import { createSaving } from '../saving.ts';
 import { resolveTimestepBoundary } from '../timestep-boundary.ts';
 import type { LowerWeights } from '../training-model.ts';
 import { type TrainingHooks, train } from '../train.ts';
+import { chooseAttention } from './choose-attention.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
-import { type Device, chooseDevice, graphFor } from './choose-device.ts';
+import { chooseDevice, graphFor } from './choose-device.ts';
 import { type EightBitContext, type StoredBase, openEightBitBase } from './eight-bit-base.ts';
 import {
   type BaseModel,
@@ -80,7 +81,12 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       storeWeights(config, base, option, merged, { closing, logger, signal: hooks.signal });
     const base = await store(model, 'dit', frozen);
     const highBase = high && (await store(high, 'dit_high_noise', []));
-    const memory = memoryFor(highBase && !config.offloadInactiveDit ? [base, highBase] : [base]);
+    const attention = chooseAttention(config, wan, model.config, data);
+    logger(attention.reason);
+    const memory = memoryFor(
+      highBase && !config.offloadInactiveDit ? [base, highBase] : [base],
+      attention.plan !== 'whole',
+    );
     const weights = base.source(files.locate(''));
     const run = assembleRun({
       config,
@@ -95,9 +101,10 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       data,
       pythonRandom,
       networkWeights,
+      attention: attention.plan,
       frozen: config.eightBitBase ? [] : frozen,
       ...graphFor(device),
-      ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory, device) } : {}),
+      ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory, device.provider) } : {}),
     });
     describeRun(run, data, config, logger);
 
@@ -243,10 +250,9 @@ async function storeWeights(
 export function loweringFor(
   { method }: EightBitBase,
   { prepackWeights }: MemoryPlan,
-  { provider }: Device,
+  provider: Provider = 'cpu',
 ): LowerWeights {
-  const hasFloat8 = provider === 'cpu' || provider === 'cuda';
-  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', hasFloat8 });
+  return lowerEightBit(method, { forward: prepackWeights ? 'product' : 'dequantize', provider });
 }
 
 /**
@@ -254,9 +260,10 @@ export function loweringFor(
  *
  * @param models whose sessions are open at the same time
  */
-export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[]): MemoryPlan {
+export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[], attentionInPieces: boolean): MemoryPlan {
   const stored = models.flatMap(({ weights }) => [...weights.values()]);
   return planMemory({
+    attentionInPieces,
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
     totalMemoryBytes: totalmem(),
     narrowWeights: stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1),

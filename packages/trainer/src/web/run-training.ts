@@ -6,7 +6,6 @@ import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora
 import { resolveWeights, wan } from '@musubi/models';
 import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
-import { runsOn } from '@musubi/runtime';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
 
 import type { RunHooks, TrainOutcome } from '../node/run-hooks.ts';
@@ -41,7 +40,6 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const { files, runtime, logger = () => {} } = options;
   const startedAt = Date.now() / 1000;
   assertSupported(config);
-  assertRightGradients(runtime);
   const [sessionId = 0, ownSeed = 0] = crypto.getRandomValues(new Uint32Array(2));
   const seed = config.seed ?? ownSeed;
   const pythonRandom = new PythonRandom(seed);
@@ -70,7 +68,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     pythonRandom,
     networkWeights: await readNetworkWeights(config, files),
     frozen: [],
-    fuseProducts: runsOn(runtime.info.device ?? 'wasm', 'FusedMatMul'),
+    forWebGpu: runtime.info.device === 'webgpu',
   });
   if (run.notLoaded.length > 0) {
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
@@ -189,13 +187,6 @@ function find(files: ReadonlyMap<string, Blob>, option: string, path: string): B
   if (blob) return blob;
   const found = `${option} = "${path}" is not among the ${files.size} files given.`;
   throw new TrainerError('FILE_UNUSABLE', found, 'Add the file, or correct its name.', { option, file: path });
-}
-
-/** On WebGPU the first loss is right and later ones are off by up to 0.5 %: some gradient is wrong there. */
-function assertRightGradients({ info }: Runtime): void {
-  if (info.device !== 'webgpu') return;
-  const found = 'Training on WebGPU does not give the gradients of the CPU yet.';
-  throw new TrainerError('OPTION_CONFLICT', found, 'Use a runtime with device "wasm".', { option: 'device' });
 }
 
 function assertSupported({ ditHighNoise, baseWeights }: TrainConfig): void {

@@ -1,6 +1,6 @@
 import type { TrainConfig } from '@musubi/config';
 import type { PreparedDataset } from '@musubi/dataset';
-import type { Adapter } from '@musubi/lora';
+import type { Adapter, MergedAdapter } from '@musubi/lora';
 import type { ResolvedWeights, WanConfig } from '@musubi/models';
 
 import { existsSync } from 'node:fs';
@@ -22,6 +22,8 @@ import { checkMetadata } from '../../run-metadata.ts';
 import { type StepPlan, planSteps } from '../../step-plan.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { makeOutputFolder } from '../adapter-folder.ts';
+import { chooseDevice } from '../choose-device.ts';
+import { checkEightBitBase } from '../eight-bit-base.ts';
 import { removeFolders } from '../make-folder.ts';
 import { type BaseModel, type Closing, openBaseModel, openFrozenAdapter, readNetworkWeights } from '../open-parts.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
@@ -53,8 +55,12 @@ export async function checkTraining(config: TrainConfig): Promise<readonly Findi
       config.dit === ''
         ? null
         : await collector.attempt(() => openBaseModel(config, wan, closing, () => {}), { option: 'dit' });
-    await checkHighNoise(collector, config, model, closing);
-    const adapter = await checkAdapters(collector, config, model, closing);
+    const high = await checkHighNoise(collector, config, model, closing);
+    const merged: MergedAdapter[] = [];
+    const adapter = await checkAdapters(collector, config, model, closing, merged);
+    await checkEightBit(collector, config, 'dit', model, merged);
+    await checkEightBit(collector, config, 'dit_high_noise', high, []);
+    await collector.attempt(() => chooseDevice(config.device, () => {}), { option: 'device' });
     if (datasets) await checkCacheHeaders(collector, datasets, wan, model?.config ?? null);
     await checkOutput(collector, config, plan, adapter);
     await checkUnused(collector, config);
@@ -116,32 +122,53 @@ async function checkHighNoise(
   config: TrainConfig,
   low: BaseModel<WanConfig> | null,
   closing: Closing,
-): Promise<void> {
+): Promise<BaseModel<WanConfig> | null> {
   const { ditHighNoise } = config;
-  if (ditHighNoise === null) return;
+  if (ditHighNoise === null) return null;
   const open = async () => {
     if (low) return openHighNoiseModel(config, wan, low, closing);
     const store = await withFile('dit_high_noise', ditHighNoise, () => openCheckpointFile(ditHighNoise));
     closing.push(() => store.close());
     return null;
   };
-  await collector.attempt(open, { option: 'dit_high_noise' });
+  return collector.attempt(open, { option: 'dit_high_noise' });
 }
 
-/** @returns the adapter that would be trained, without its weights */
+/** `--fp8_base`, `--fp8_scaled`, `--int8_base`: what would keep their file from being made. */
+async function checkEightBit(
+  collector: Collector,
+  { eightBitBase, dit, ditHighNoise }: TrainConfig,
+  option: 'dit' | 'dit_high_noise',
+  model: BaseModel<WanConfig> | null,
+  merged: readonly MergedAdapter[],
+): Promise<void> {
+  if (eightBitBase === null || model === null) return;
+  const path = option === 'dit' ? dit : (ditHighNoise ?? '');
+  const request = { path, checkpoint: model.checkpoint, weights: model.weights, architecture: wan, merged };
+  await collector.attempt(() => withFile(option, path, () => checkEightBitBase(eightBitBase, request)), { option });
+}
+
+/**
+ * Looks at the adapter to begin with and at those of `--base_weights`.
+ *
+ * @param merged takes those of `--base_weights` that fit
+ * @returns the adapter that would be trained, without its weights
+ */
 async function checkAdapters(
   collector: Collector,
   config: TrainConfig,
   model: ResolvedWeights<WanConfig> | null,
   closing: Closing,
+  merged: MergedAdapter[],
 ): Promise<Adapter | null> {
   const networkWeights = await collector.attempt(() => readNetworkWeights(config, openHeadersOnly), {
     option: 'network_weights',
   });
   const layers = model && wan.lora.modules(model.config);
-  for (const { path } of config.baseWeights) {
+  for (const { path, multiplier } of config.baseWeights) {
     const place = { option: 'base_weights' };
-    await collector.attempt(() => openFrozenAdapter(path, layers, closing, openHeadersOnly), place);
+    const found = await collector.attempt(() => openFrozenAdapter(path, layers, closing, openHeadersOnly), place);
+    if (found) merged.push({ ...found, multiplier });
   }
   if (model === null) return null;
   const initial = await collector.attempt(

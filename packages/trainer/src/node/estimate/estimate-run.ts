@@ -1,6 +1,6 @@
 import type { TrainConfig } from '@musubi/config';
 import type { WanConfig } from '@musubi/models';
-import type { Graph, HostTensor } from '@musubi/onnx-graph';
+import type { AttentionPlan, Graph, HostTensor } from '@musubi/onnx-graph';
 import type { NodeWork } from '@musubi/onnx-graph/analysis';
 import type { MemoryPlan, Runtime } from '@musubi/runtime';
 
@@ -18,7 +18,8 @@ import { TrainerError } from '../../errors.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { chooseDevice, graphFor } from '../choose-device.ts';
-import { type StoredBase, planEightBitBase } from '../eight-bit-base.ts';
+import { chooseAttention } from '../choose-attention.ts';
+import type { StoredBase } from '../eight-bit-base.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import {
   type BaseModel,
@@ -29,6 +30,7 @@ import {
   readNetworkWeights,
 } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
+import { planEightBitBase } from '../plan-eight-bit-base.ts';
 import { loweringFor, memoryFor } from '../run-training.ts';
 import { withFile } from '../with-file.ts';
 import { anonymousMemory } from './anonymous-memory.ts';
@@ -121,7 +123,8 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
       const base = await storedBase(changed, model, 'dit');
       const highBase = high && (await storedBase(changed, high, 'dit_high_noise'));
       const open = highBase && !config.offloadInactiveDit ? [base, highBase] : [base];
-      const memory = memoryFor(open);
+      const attention = chooseAttention(changed, wan, model.config, data).plan;
+      const memory = memoryFor(open, attention !== 'whole');
       const run = assembleRun({
         config: changed,
         seed,
@@ -135,13 +138,15 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
         data,
         pythonRandom: new PythonRandom(seed),
         networkWeights,
+        attention,
         frozen: eightBitBase ? [] : frozen,
         ...graphFor(device),
-        ...(eightBitBase ? { lower: loweringFor(eightBitBase, memory, device) } : {}),
+        ...(eightBitBase ? { lower: loweringFor(eightBitBase, memory, device.provider) } : {}),
       });
       const bases = highBase ? [base, highBase] : [base];
       return {
         run,
+        attention,
         memory,
         sessions: open.length,
         weightBytes: total(bases.map(bytesOf)),
@@ -160,10 +165,12 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const planned = await assemble({});
     const now = await cost(planned, shapes);
     const alternatives: Alternative[] = [];
-    for (const { change, changes, reshape } of otherSettings(config, shapes)) {
+    for (const { change, changes, reshape, mustSave = false } of otherSettings(config, shapes, planned.attention)) {
       const other = await assemble(changes).catch(refusedRun);
       if (!other) continue;
       const { memory: needed, secondsPerStep } = await cost(other, shapes.map(reshape));
+      const least = Math.min(now.memory.total, ...alternatives.map(({ memoryBytes }) => memoryBytes));
+      if (mustSave && needed.total >= least) continue;
       alternatives.push({
         change,
         memoryBytes: needed.total,
@@ -196,6 +203,7 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
 /** A run as it would be, and how its sessions spend memory. */
 interface PlannedRun {
   readonly run: AssembledRun;
+  readonly attention: AttentionPlan;
   readonly memory: MemoryPlan;
   /** Open at the same time. */
   readonly sessions: number;

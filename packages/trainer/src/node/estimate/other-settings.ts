@@ -1,5 +1,7 @@
 import type { EightBitBase, TrainConfig } from '@musubi/config';
 
+import type { AttentionPlan } from '@musubi/onnx-graph';
+
 import type { BatchShape } from './batch-shapes.ts';
 
 /** Another way to run the same training. */
@@ -9,12 +11,18 @@ export interface OtherSetting {
   readonly changes: Partial<TrainConfig>;
   /** Of each batch. */
   readonly reshape: (shape: BatchShape) => BatchShape;
+  /** Of no interest where settings named before need as little memory. */
+  readonly mustSave?: boolean;
 }
 
 const asItIs = (shape: BatchShape): BatchShape => shape;
 
 /** Settings worth a look, beside those of a configuration: what saves memory, and what is saved by doing without. */
-export function otherSettings(config: TrainConfig, shapes: readonly BatchShape[]): OtherSetting[] {
+export function otherSettings(
+  config: TrainConfig,
+  shapes: readonly BatchShape[],
+  attention: AttentionPlan,
+): OtherSetting[] {
   const { gradientCheckpointing, eightBitBase } = config;
   const saving = { gradientCheckpointing: true };
   const suffix = gradientCheckpointing ? '' : ', gradient_checkpointing = true';
@@ -30,6 +38,16 @@ export function otherSettings(config: TrainConfig, shapes: readonly BatchShape[]
   });
   return [
     checkpointing,
+    ...(attention === 'whole'
+      ? [
+          {
+            change: `attn_mode = "chunked"${suffix}`,
+            changes: { ...saving, attention: { ...config.attention, mode: 'chunked' as const } },
+            reshape: asItIs,
+            mustSave: true,
+          },
+        ]
+      : []),
     ...(eightBitBase?.method === 'int8' ? [] : [eightBits('int8_base = true', 'int8')]),
     ...(eightBitBase?.method === 'scaled' ? [] : [eightBits('fp8_base = true, fp8_scaled = true', 'scaled')]),
     ...(eightBitBase

@@ -1,0 +1,58 @@
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { placeCuda, removeCuda } from './fix-cuda.ts';
+
+let parent = '';
+let folder = '';
+const write = async (path: string, text: string) => {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+};
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), 'musubi-fix-'));
+  folder = join(parent, 'x64');
+  await write(join(folder, 'libonnxruntime.so.1'), 'own');
+});
+afterEach(() => rm(parent, { recursive: true }));
+
+async function fetchPackage(spec: string, to: string): Promise<void> {
+  if (spec.startsWith('onnxruntime-node')) {
+    await write(join(to, 'package/bin/napi-v6/linux/x64/libonnxruntime.so.1'), 'paired');
+    return;
+  }
+  for (const name of ['cuda', 'shared', 'tensorrt']) {
+    await write(join(to, `package/Plugins/Linux/x64/libonnxruntime_providers_${name}.so`), name);
+  }
+}
+const runtime = () => readFile(join(folder, 'libonnxruntime.so.1'), 'utf8');
+
+test('the pair takes the place of the libraries, and gives it back', async () => {
+  await placeCuda(folder, { fetchPackage, whyUnusable: async () => null });
+  expect(await runtime()).toBe('paired');
+  expect((await readdir(folder)).toSorted()).toEqual([
+    'libonnxruntime.so.1',
+    'libonnxruntime_providers_cuda.so',
+    'libonnxruntime_providers_shared.so',
+  ]);
+  await expect(placeCuda(folder, { fetchPackage, whyUnusable: async () => null })).rejects.toThrow('placed before');
+  await removeCuda(folder);
+  expect(await readdir(parent)).toEqual(['x64']);
+  expect(await readdir(folder)).toEqual(['libonnxruntime.so.1']);
+  await expect(removeCuda(folder)).rejects.toMatchObject({ code: 'FIX_FAILED' });
+});
+
+test.each([
+  [
+    'a download that fails',
+    { fetchPackage: () => Promise.reject(new Error('offline')), whyUnusable: async () => null },
+  ],
+  ['a runtime that does not run', { fetchPackage, whyUnusable: async () => 'it crashes' }],
+])('%s changes nothing', async (_, tools) => {
+  await expect(placeCuda(folder, tools)).rejects.toMatchObject({ code: 'FIX_FAILED' });
+  expect(await runtime()).toBe('own');
+  expect(await readdir(parent)).toEqual(['x64']);
+});

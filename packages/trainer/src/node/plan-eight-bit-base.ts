@@ -1,0 +1,30 @@
+import type { EightBitBase } from '@musubi/config';
+import type { TensorInfo } from '@musubi/safetensors';
+
+import { planEightBit } from '@musubi/quant-fp8';
+import { fp8Source } from '@musubi/quant-fp8/graph';
+import { bytesPerElement } from '@musubi/safetensors';
+
+import { type EightBitRequest, type StoredBase, targetsOf } from './eight-bit-base.ts';
+
+/**
+ * The weights as `openEightBitBase` would store them, from the header of the checkpoint: names, types, shapes and sizes,
+ * in a file that does not exist.
+ *
+ * @throws as `openEightBitBase` where the model or its weights cannot be stored in 8 bits
+ */
+export function planEightBitBase(
+  setting: EightBitBase,
+  { path, weights, architecture }: Pick<EightBitRequest, 'path' | 'weights' | 'architecture'>,
+): StoredBase {
+  const targets = setting.method === 'cast' ? { include: null, exclude: [] } : targetsOf(architecture, setting);
+  const named = Array.from(weights, ([name, info]) => ({ ...info, name }));
+  const tensors = new Map<string, TensorInfo>();
+  let offset = 0;
+  for (const { name, dtype, shape } of planEightBit(named, { ...setting, targets })) {
+    const byteLength = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
+    tensors.set(name, { name, dtype, shape, offset, byteLength, source: path });
+    offset += byteLength;
+  }
+  return { weights: tensors, source: (locate) => fp8Source({ tensors }, locate) };
+}

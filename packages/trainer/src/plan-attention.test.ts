@@ -1,0 +1,57 @@
+import { wan } from '@musubi/models';
+import { describe, expect, test } from 'vitest';
+
+import { type AttentionFacts, planAttention } from './plan-attention.ts';
+
+type WanConfig = Parameters<typeof wan.attention>[0];
+
+/** Wan 2.1 1.3B's heads and blocks. */
+const config = { heads: 12, layers: 30 } as WanConfig;
+
+function planFor(
+  key: readonly number[],
+  change: { readonly mode?: 'auto' | 'whole' | 'chunked'; readonly chunk?: number; readonly isCheckpointed?: boolean },
+  totalMemoryBytes = 24 * 2 ** 30,
+) {
+  const { mode = 'auto', chunk = null, isCheckpointed = true } = change;
+  const dataset = { kind: key.length > 2 ? 'video' : 'image', batchSize: 1 };
+  return planAttention({
+    choice: { mode, chunk },
+    architecture: wan,
+    config,
+    datasets: [{ config: dataset, buckets: [{ key, count: 1 }] }] as unknown as AttentionFacts<WanConfig>['datasets'],
+    gradientCheckpointing: isCheckpointed,
+    totalMemoryBytes,
+  });
+}
+
+describe('planAttention', () => {
+  test('leaves a picture whole where its scores are small', () => {
+    expect(planFor([832, 480], {})).toEqual({
+      plan: 'whole',
+      reason: 'attention over 1560 tokens: whole (all scores at once take 0.3 of 24.0 GiB)',
+    });
+  });
+
+  test('counts the scores of all blocks where none is computed again', () => {
+    expect(planFor([832, 480], { isCheckpointed: false }).plan).toEqual({ chunks: 4, rows: 512 });
+    expect(planFor([832, 480], { isCheckpointed: false }, 64 * 2 ** 30).plan).toBe('whole');
+  });
+
+  test('takes a clip in at most 32 pieces', () => {
+    expect(planFor([832, 480, 81], {})).toEqual({
+      plan: { chunks: 32, rows: 1024 },
+      reason: 'attention over 32760 tokens: 32 pieces of 1024 queries (all scores at once take 143.9 of 24.0 GiB)',
+    });
+  });
+
+  test('does what it is told', () => {
+    expect(planFor([832, 480, 81], { mode: 'whole' }).plan).toBe('whole');
+    expect(planFor([832, 480], { mode: 'chunked' }).plan).toEqual({ chunks: 4, rows: 512 });
+    expect(planFor([832, 480], { mode: 'chunked', chunk: 100 }).plan).toEqual({ chunks: 16, rows: 100 });
+  });
+
+  test('a piece that holds all is the whole', () => {
+    expect(planFor([256, 256], { mode: 'chunked' }).plan).toBe('whole');
+  });
+});

@@ -1,0 +1,1 @@
+export function pictureDifference(first: string, second: string): Promise<number>;
