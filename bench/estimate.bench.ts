@@ -9,10 +9,11 @@ import type { Request as EstimateRequest, Estimate } from './step/estimate.ts';
 import type { Bench, Figure } from './harness.ts';
 import type { Memory, Request, Times } from './step/measure.ts';
 
-import { writeCheckpoint } from './step/model.ts';
+import { type Base, writeCheckpoint } from './step/model.ts';
 
 const threads = 2;
 const rounds = 3;
+const bases: readonly Base[] = ['checkpoint', 'scaled', 'int8'];
 const lengths = process.env['MUSUBI_BENCH_SMALL'] === '1' ? [256] : [512, 2048];
 
 export const bench: Bench = {
@@ -25,8 +26,10 @@ export const bench: Bench = {
       const figures: Figure[] = [];
       for (const tokens of lengths) {
         for (const gradientCheckpointing of [false, true]) {
-          log(`${tokens} tokens${gradientCheckpointing ? ', checkpointed' : ''} …`);
-          figures.push(...(await compare(checkpoint, tokens, gradientCheckpointing)));
+          for (const base of bases) {
+            log(`${tokens} tokens, ${base}${gradientCheckpointing ? ', checkpointed' : ''} …`);
+            figures.push(...(await compare(checkpoint, tokens, gradientCheckpointing, base)));
+          }
         }
       }
       return figures;
@@ -36,13 +39,21 @@ export const bench: Bench = {
   },
 };
 
-async function compare(checkpoint: string, tokens: number, gradientCheckpointing: boolean): Promise<Figure[]> {
-  const request = { checkpoint, tokens, threads, rounds, gradientCheckpointing, attention: 'whole' as const };
+async function compare(
+  checkpoint: string,
+  tokens: number,
+  gradientCheckpointing: boolean,
+  base: Base,
+): Promise<Figure[]> {
+  const request = { checkpoint, tokens, threads, rounds, gradientCheckpointing, attention: 'whole' as const, base };
+  // The first to open a base in 8 bits makes its file, which must not count.
+  if (base !== 'checkpoint') await inOwnProcess('measure.ts', { ...request, kind: 'memory' });
   const memory = await inOwnProcess<Request, Memory>('measure.ts', { ...request, kind: 'memory' });
   const times = await inOwnProcess<Request, Times>('measure.ts', { ...request, kind: 'step' });
   const estimate = await inOwnProcess<EstimateRequest, Estimate>('estimate.ts', request);
 
-  const name = (what: string) => `${gradientCheckpointing ? 'checkpointed_' : ''}${what}_${tokens}`;
+  const prefix = base === 'checkpoint' ? '' : `${base}_`;
+  const name = (what: string) => `${prefix}${gradientCheckpointing ? 'checkpointed_' : ''}${what}_${tokens}`;
   const ratio = { unit: 'x measured' };
   return [
     { name: name('estimate_peak_mib'), value: estimate.peakBytes / 2 ** 20, unit: 'MiB' },

@@ -1,6 +1,8 @@
 // The estimate of one step in a process of its own, which runs no step: JSON request in argv, JSON result on stdout.
 import { totalmem } from 'node:os';
 
+import type { AttentionPlan } from '../../packages/onnx-graph/src/index.ts';
+
 import { loraParameters } from '../../packages/lora/src/index.ts';
 import { graphWork } from '../../packages/onnx-graph/src/analysis.ts';
 import { createOptimizer } from '../../packages/optimizers/src/index.ts';
@@ -10,12 +12,14 @@ import { memoryOfGraph } from '../../packages/trainer/src/estimate/memory-of-run
 import { graphSeconds } from '../../packages/trainer/src/estimate/step-time.ts';
 import { anonymousMemory } from '../../packages/trainer/src/node/estimate/anonymous-memory.ts';
 import { probeDevice } from '../../packages/trainer/src/node/estimate/probe-device.ts';
-import { openTrainingModel } from './model.ts';
+import { type Base, openTrainingModel } from './model.ts';
 
 export interface Request {
   readonly checkpoint: string;
   readonly tokens: number;
   readonly gradientCheckpointing: boolean;
+  readonly attention: AttentionPlan;
+  readonly base: Base;
   readonly threads: number;
 }
 
@@ -28,11 +32,18 @@ export interface Estimate {
   readonly seconds: number;
 }
 
-const { checkpoint, tokens, gradientCheckpointing, threads } = JSON.parse(process.argv[2] ?? '{}') as Request;
+const request = JSON.parse(process.argv[2] ?? '{}') as Request;
+const { checkpoint, tokens, gradientCheckpointing, attention, base, threads } = request;
 const runtime = await createNodeRuntime();
 const processBytes = anonymousMemory();
-const { adapter, graphs, weightBytes } = await openTrainingModel(checkpoint, gradientCheckpointing, 'whole');
-const memory = planMemory({ weightBytes, totalMemoryBytes: totalmem(), threads });
+const { adapter, graphs, memoryFacts } = await openTrainingModel(
+  checkpoint,
+  gradientCheckpointing,
+  attention,
+  base,
+  'planned',
+);
+const memory = planMemory({ ...memoryFacts, totalMemoryBytes: totalmem(), threads });
 const symbols = new Map([
   ['B', 1],
   ['S', tokens],
@@ -49,7 +60,7 @@ const needed = memoryOfGraph({
   optimizerState: [...optimizer.state().tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
   parameterBytes: parameters.reduce((sum, { data }) => sum + data.byteLength, 0),
 });
-const speed = await probeDevice(runtime, work, memory);
+const speed = await probeDevice(runtime, work, memory, { provider: 'cpu', deviceId: 0 });
 await runtime.close();
 // The bench fetches no gradients and makes no step of the optimizer.
 const notInBench = needed.gradients + needed.optimizerState;

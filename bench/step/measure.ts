@@ -15,7 +15,7 @@ import { TorchGenerator } from '../../packages/random/src/index.ts';
 import { planMemory } from '../../packages/runtime/src/index.ts';
 import { createNodeRuntime } from '../../packages/runtime/src/node.ts';
 import { median } from '../harness.ts';
-import { openTrainingModel } from './model.ts';
+import { type Base, openTrainingModel } from './model.ts';
 import { flopsOf, productsModel, productsOf } from './products.ts';
 
 export interface Request {
@@ -28,6 +28,8 @@ export interface Request {
   readonly tokens: number;
   readonly gradientCheckpointing: boolean;
   readonly attention: AttentionPlan;
+  /** Default: as the checkpoint has them. */
+  readonly base?: Base;
   readonly threads: number;
   readonly rounds: number;
 }
@@ -52,9 +54,9 @@ export interface Memory {
 }
 
 const request = JSON.parse(process.argv[2] ?? '{}') as Request;
-const { checkpoint, tokens, gradientCheckpointing, attention, threads, rounds } = request;
-const { adapter, graphs, weightBytes } = await openTrainingModel(checkpoint, gradientCheckpointing, attention);
-const memory = planMemory({ weightBytes, totalMemoryBytes: totalmem(), threads });
+const { checkpoint, tokens, gradientCheckpointing, attention, base, threads, rounds } = request;
+const { adapter, graphs, memoryFacts } = await openTrainingModel(checkpoint, gradientCheckpointing, attention, base);
+const memory = planMemory({ ...memoryFacts, totalMemoryBytes: totalmem(), threads });
 const symbols = new Map([
   ['B', 1],
   ['S', tokens],

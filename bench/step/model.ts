@@ -1,12 +1,17 @@
 import type { AttentionPlan } from '../../packages/onnx-graph/src/index.ts';
 import type { TensorToWrite } from '../../packages/safetensors/src/index.ts';
+import type { StoredBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
+
+import { basename } from 'node:path';
 
 import { createLora, selectTargets } from '../../packages/lora/src/index.ts';
 import { type WanConfig, resolveWeights, wan } from '../../packages/models/src/index.ts';
 import { TorchGenerator } from '../../packages/random/src/index.ts';
 import { fromFloat32 } from '../../packages/safetensors/src/index.ts';
 import { openSafetensorsFile, writeSafetensorsFile } from '../../packages/safetensors/src/node.ts';
-import { createTrainingModel } from '../../packages/trainer/src/index.ts';
+import { createTrainingModel, lowerEightBit } from '../../packages/trainer/src/index.ts';
+import { openEightBitBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
+import { planEightBitBase } from '../../packages/trainer/src/node/plan-eight-bit-base.ts';
 
 /** A Wan-class model: as wide as half of Wan 2.1 1.3B, with a fifth of its blocks. */
 export const modelConfig = {
@@ -42,26 +47,57 @@ export async function writeCheckpoint(path: string, sizes = modelConfig): Promis
   await writeSafetensorsFile(path, tensors);
 }
 
-/** Graphs and adapter of a training run on that checkpoint. */
-export async function openTrainingModel(checkpoint: string, gradientCheckpointing: boolean, attention: AttentionPlan) {
+/** How base weights are stored. */
+export type Base = 'checkpoint' | 'scaled' | 'int8';
+
+/**
+ * Graphs and adapter of a training run on that checkpoint, and what its memory is planned by.
+ *
+ * @param eightBits whether weights in 8 bits are in their file, which is made where it is not there, or only planned
+ */
+export async function openTrainingModel(
+  checkpoint: string,
+  gradientCheckpointing: boolean,
+  attention: AttentionPlan,
+  base: Base = 'checkpoint',
+  eightBits: 'made' | 'planned' = 'made',
+) {
   const store = await openSafetensorsFile(checkpoint);
   const model = resolveWeights(store, wan, { task: 't2v-1.3B', modelConfig });
-  await store.close();
   const modules = selectTargets(wan.lora.modules(model.config), {
     blockClasses: [wan.lora.targetClass],
     exclude: wan.lora.defaultExcludePatterns,
   });
   const adapter = createLora({ modules, rank, alpha: rank, generator: new TorchGenerator(2) });
+  const closing = [() => store.close()];
+  const stored = await openBase();
   const graphs = createTrainingModel({
     architecture: wan,
     config: model.config,
-    weights: model.source(() => 'dit.safetensors'),
+    weights: stored.source(basename),
     adapter,
     gradientCheckpointing,
     attention,
+    ...(base === 'checkpoint' ? {} : { lower: lowerEightBit(base) }),
   });
-  const weightBytes = [...model.weights.values()].reduce((sum, w) => sum + w.byteLength, 0);
-  return { adapter, graphs, weightBytes };
+  for (const close of closing) await close();
+  const weights = [...stored.weights.values()];
+  const bytesOf = (infos: typeof weights) => infos.reduce((sum, w) => sum + w.byteLength, 0);
+  const memoryFacts = {
+    weightBytes: bytesOf(weights),
+    narrowWeights: base !== 'checkpoint',
+    integerBytes: bytesOf(weights.filter(({ dtype }) => dtype === 'U8')),
+  };
+  return { adapter, graphs, memoryFacts };
+
+  async function openBase(): Promise<StoredBase> {
+    if (base === 'checkpoint') return model;
+    const setting = { method: base, format: 'e4m3', mode: 'block', blockSize: 64, cacheDir: null } as const;
+    const request = { path: checkpoint, checkpoint: store, weights: model.weights, architecture: wan, merged: [] };
+    return eightBits === 'planned'
+      ? planEightBitBase(setting, request)
+      : openEightBitBase(setting, request, { closing, logger: () => {}, signal: undefined });
+  }
 }
 
 function wanConfig(sizes: typeof modelConfig): WanConfig {

@@ -45,15 +45,21 @@ function describe(found: RunEstimate): string {
     `${(bucket.flops / 1e9).toPrecision(3)} GFLOP`,
     formatSeconds(bucket.seconds),
   ]);
-  const others = alternatives.map(({ change, memoryBytes, secondsPerStep, fits }) => [
+  const others = alternatives.map(({ change, memoryBytes, secondsPerStep, weightBytes, fileBytes, fits }) => [
     change,
     formatBytes(memoryBytes),
-    `${formatSeconds(secondsPerStep)} a step`,
+    formatBytes(weightBytes),
+    formatBytes(fileBytes),
+    formatSeconds(secondsPerStep),
     fits ? '' : 'does not fit',
   ]);
   return [
     `Memory ${formatBytes(memory.total)} of ${formatBytes(machine.memoryBytes)}: ${found.fits ? 'fits' : 'does not fit'}.`,
-    ...table([...parts, ['weights, mapped from their files', formatBytes(model.weightBytes)]]),
+    ...table([
+      ...parts,
+      ['weights, mapped from their files', formatBytes(model.weightBytes)],
+      ...(model.fileBytes > 0 ? [['8-bit weights, beside the checkpoint on disk', formatBytes(model.fileBytes)]] : []),
+    ]),
     '',
     `${formatSeconds(found.secondsPerStep)} a step, ${formatSeconds(found.secondsOfRun)} for ${found.steps} steps.`,
     '',
@@ -61,7 +67,7 @@ function describe(found: RunEstimate): string {
     ...table([['size', 'items', 'an epoch', 'lengths', 'activations', 'work', 'time'], ...rows]),
     '',
     'With other settings',
-    ...table(others),
+    ...table([['', 'memory', 'weights', 'more on disk', 'a step'], ...others]),
     '',
   ].join('\n');
 }

@@ -280,3 +280,23 @@ function naive(values: Float32Array, shape: readonly number[], mode: Fp8Mode) {
   }
   return { codes: fromFloat32(scaled, 'F8_E4M3'), scales };
 }
+
+const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+
+describe('planEightBit', () => {
+  test.each([
+    { method: 'scaled' },
+    { method: 'scaled', mode: 'channel', format: 'e5m2' },
+    { method: 'int8' },
+    { method: 'cast' },
+  ] as const)('plans the tensors that quantizeStore writes: %o', async (options) => {
+    const { input, output } = await modelFile(model.filter(({ dtype }) => dtype !== 'I64'));
+    const store = await openSafetensorsFile(input);
+    const planned = planEightBit(store.tensors.values(), { targets, ...options });
+    await quantizeStore(store, output, { targets, ...options });
+    await store.close();
+    const { tensors } = await contents(output);
+    const written = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+    expect(planned.toSorted(byName)).toEqual(written.toSorted(byName));
+  });
+});

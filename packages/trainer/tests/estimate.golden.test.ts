@@ -10,10 +10,11 @@ import type { Runtime } from '@musubi/runtime';
 
 import { resolveOptions } from '@musubi/config';
 import { createNodeRuntime } from '@musubi/runtime/node';
+import { openSafetensorsFile } from '@musubi/safetensors/node';
 
 import { isDefaultGolden } from '../../../tests/golden.ts';
 import { estimateRun } from '../src/node.ts';
-import { type RunFolder, openRunFolder, wanRuns } from './run-folder.ts';
+import { type RunFolder, openRunFolder, short, wanRuns } from './run-folder.ts';
 
 const readWeights = vi.hoisted(() => vi.fn<(file: string) => void>());
 const opened = vi.hoisted(() => vi.fn<(file: string) => void>());
@@ -122,24 +123,50 @@ describe.each(wanRuns)('%s', (name) => {
   });
 
   test.each([
-    // of these small models a good part is embeddings, which stay as they are
-    [['--int8_base'], 1 / 4, 3 / 4],
-    [['--fp8_base', '--fp8_scaled'], 1 / 4, 3 / 4],
-    // all of it, but for the constants of the graph
-    [['--fp8_base'], 1 / 4, 0.26],
-  ])('%s has the same work and less to map, and no file is made', async (options, atLeast, atMost) => {
-    const before = await readdir('.');
-    const plain = await estimateRun((await read()).config, { runtime });
-    const found = await estimateRun((await read(options)).config, { runtime });
-    const share = found.model.weightBytes / plain.model.weightBytes;
-    expect(share).toBeGreaterThanOrEqual(atLeast);
-    expect(share).toBeLessThanOrEqual(atMost);
-    found.buckets.forEach((bucket, i) => {
-      expect(bucket.flops / plain.buckets[i]!.flops).toBeGreaterThan(0.99);
-      expect(bucket.flops / plain.buckets[i]!.flops).toBeLessThan(1.2);
-    });
-    expect(await readdir('.')).toEqual(before);
+    ['--int8_base', 'int8'],
+    ['--fp8_base --fp8_scaled', 'fp8-e4m3'],
+    ['--fp8_base', 'fp8-e4m3'],
+  ])('%s is planned as the run makes it, without a weight read or a file written', async (options, label) => {
+    const { config } = await read(options.split(' '));
+    const { model, alternatives, memory } = await estimateRun(config, { runtime });
+    expect(readWeights).not.toHaveBeenCalled();
+    expect((await readdir('.')).filter((file) => file.includes(label))).toEqual([]);
+    expect(memory.total).toBeGreaterThan(0);
+    expect(alternatives.map(({ change }) => change).join('; ')).toContain('base weights as in the checkpoint');
+
+    await folder.run(`${short(1)} ${options}`, { runtime });
+    const file = (await readdir('.')).find((entry) => entry.includes(label));
+    const store = await openSafetensorsFile(file ?? '');
+    await store.close();
+    const bytes = [...store.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(model.fileBytes).toBe(bytes);
+    expect(model.weightBytes).toBe(bytes);
   });
+
+  test('8-bit bases are among the alternatives, with their size on disk', async () => {
+    const found = await estimateRun((await read()).config, { runtime });
+    expect(found.model.fileBytes).toBe(0);
+    for (const option of ['int8_base = true', 'fp8_base = true']) {
+      const other = found.alternatives.find(({ change }) => change.startsWith(option));
+      expect(other?.fileBytes).toBeGreaterThan(0);
+      expect(other?.weightBytes).toBeLessThan(found.model.weightBytes);
+    }
+  });
+
+  test.each([[['--int8_base']], [['--fp8_base', '--fp8_scaled']], [['--fp8_base']]])(
+    '%s has the same work and less to map, and no file is made',
+    async (options) => {
+      const before = await readdir('.');
+      const plain = await estimateRun((await read()).config, { runtime });
+      const found = await estimateRun((await read(options)).config, { runtime });
+      expect(found.model.weightBytes).toBeLessThan(plain.model.weightBytes);
+      found.buckets.forEach((bucket, i) => {
+        expect(bucket.flops / plain.buckets[i]!.flops).toBeGreaterThan(0.99);
+        expect(bucket.flops / plain.buckets[i]!.flops).toBeLessThan(1.2);
+      });
+      expect(await readdir('.')).toEqual(before);
+    },
+  );
 
   test('a configuration without caches and pictures says what is missing', async () => {
     await rm(join(folder.path, 'cache'), { recursive: true });

@@ -1,5 +1,5 @@
 import type { Graph } from '@musubi/onnx-graph';
-import type { Symbols } from '@musubi/onnx-graph/analysis';
+import type { MemoryModel, Symbols } from '@musubi/onnx-graph/analysis';
 import type { MemoryPlan } from '@musubi/runtime';
 
 import { createMemoryModel, createSizes, packedWeightBytes } from '@musubi/onnx-graph/analysis';
@@ -24,6 +24,8 @@ export interface RunMemory {
 
 export interface RunMemoryFacts {
   readonly graph: Graph;
+  /** Of that graph, by default made here. */
+  readonly model?: MemoryModel;
   /** The graph's lengths for each size of batch. */
   readonly runs: readonly Symbols[];
   readonly memory: MemoryPlan;
@@ -45,7 +47,7 @@ const bytesPerNode = 8e3;
 
 export function memoryOfGraph(facts: RunMemoryFacts): RunMemory {
   const { graph, runs, memory, sessions, parameterBytes, optimizerState } = facts;
-  const model = createMemoryModel(graph, { arena: memory.arena });
+  const { model = createMemoryModel(graph, { arena: memory.arena }) } = facts;
   const parts = {
     process: facts.process + sessions * bytesPerNode * graph.nodes.length,
     packedWeights: memory.prepackWeights ? sessions * packedWeightBytes(graph) : 0,

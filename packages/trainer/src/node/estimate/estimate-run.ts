@@ -1,6 +1,6 @@
 import type { TrainConfig } from '@musubi/config';
 import type { WanConfig } from '@musubi/models';
-import type { Graph, HostTensor } from '@musubi/onnx-graph';
+import type { AttentionPlan, Graph, HostTensor } from '@musubi/onnx-graph';
 import type { NodeWork } from '@musubi/onnx-graph/analysis';
 import type { MemoryPlan, Runtime } from '@musubi/runtime';
 
@@ -8,14 +8,16 @@ import { totalmem } from 'node:os';
 
 import { loraParameters } from '@musubi/lora';
 import { wan } from '@musubi/models';
-import { createMemoryModel, graphWork, weightSummary } from '@musubi/onnx-graph/analysis';
+import { createMemoryModel, graphWork } from '@musubi/onnx-graph/analysis';
 import { PythonRandom } from '@musubi/random';
 
 import { type AssembledRun, assembleRun } from '../../assemble-run.ts';
 import { bindSymbols } from '../../estimate/bind-symbols.ts';
 import { type RunMemory, memoryOfGraph } from '../../estimate/memory-of-run.ts';
+import { TrainerError } from '../../errors.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
+import { chooseDevice, graphFor } from '../choose-device.ts';
 import { chooseAttention } from '../choose-attention.ts';
 import type { StoredBase } from '../eight-bit-base.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
@@ -33,6 +35,7 @@ import { loweringFor, memoryFor } from '../run-training.ts';
 import { withFile } from '../with-file.ts';
 import { anonymousMemory } from './anonymous-memory.ts';
 import { type BatchShape, readBatchShapes } from './batch-shapes.ts';
+import { otherSettings } from './other-settings.ts';
 import { probeDevice } from './probe-device.ts';
 
 export interface EstimateHooks {
@@ -46,8 +49,10 @@ export interface EstimateHooks {
 export interface RunEstimate {
   readonly model: {
     readonly name: string;
-    /** Of the base model, as stored: mapped from its files, not copied. */
+    /** Of the base models, as stored: mapped from their files, not copied. */
     readonly weightBytes: number;
+    /** On disk, beside the checkpoint, for weights in 8 bits; else 0. */
+    readonly fileBytes: number;
     readonly adapterParameters: number;
   };
   /** From where the sizes are: the caches, or the pictures where none are made yet. */
@@ -80,6 +85,9 @@ export interface Alternative {
   readonly memoryBytes: number;
   readonly fits: boolean;
   readonly secondsPerStep: number;
+  /** As in {@link RunEstimate.model}. */
+  readonly weightBytes: number;
+  readonly fileBytes: number;
 }
 
 /** Share of the memory of a machine that a run may take; the operating system and mapped weights need the rest. */
@@ -102,70 +110,81 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const processBytes = anonymousMemory();
     const timestepBoundary = resolveTimestepBoundary(config, wan);
     const { source, data, shapes } = await readBatchShapes(config, wan, logger);
+    const device = await chooseDevice(config.device, logger);
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing, logger);
     const high = await openHighNoiseModel(config, wan, model, closing);
     const networkWeights = await readNetworkWeights(config);
-    const adapters = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
-    const frozen = config.eightBitBase ? [] : adapters;
-    const base = await withFile('dit', config.dit, async () => plannedBase(config, config.dit, model));
-    const highPath = config.ditHighNoise ?? '';
-    const highBase =
-      high && (await withFile('dit_high_noise', highPath, async () => plannedBase(config, highPath, high)));
-    const weights = base.source(files.locate(''));
-    const highNoise =
-      highBase && timestepBoundary !== null
-        ? { weights: highBase.source(files.locate('high_noise.')), timestepBoundary }
-        : null;
-    const memory = memoryFor(
-      highBase && !config.offloadInactiveDit ? [base, highBase] : [base],
-      chooseAttention(config, wan, model.config, data).plan !== 'whole',
-    );
-    const lowering = config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory) } : {};
-    const sessions = high && !config.offloadInactiveDit ? 2 : 1;
+    const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
 
-    const assemble = (changes: Partial<TrainConfig>) => {
-      const seed = config.seed ?? 0;
-      const [pythonRandom, changed] = [new PythonRandom(seed), { ...config, ...changes }];
-      const parts = { seed, architecture: wan, model, weights, highNoise, data, pythonRandom, networkWeights, frozen };
+    const assemble = async (changes: Partial<TrainConfig>): Promise<PlannedRun> => {
+      const [seed, changed] = [config.seed ?? 0, { ...config, ...changes }];
+      const { eightBitBase } = changed;
+      const base = await storedBase(changed, model, 'dit');
+      const highBase = high && (await storedBase(changed, high, 'dit_high_noise'));
+      const open = highBase && !config.offloadInactiveDit ? [base, highBase] : [base];
       const attention = chooseAttention(changed, wan, model.config, data).plan;
-      return assembleRun({ config: changed, ...parts, attention, ...lowering });
+      const memory = memoryFor(open, attention !== 'whole');
+      const run = assembleRun({
+        config: changed,
+        seed,
+        architecture: wan,
+        model,
+        weights: base.source(files.locate('')),
+        highNoise:
+          highBase && timestepBoundary !== null
+            ? { weights: highBase.source(files.locate('high_noise.')), timestepBoundary }
+            : null,
+        data,
+        pythonRandom: new PythonRandom(seed),
+        networkWeights,
+        attention,
+        frozen: eightBitBase ? [] : frozen,
+        ...graphFor(device),
+        ...(eightBitBase ? { lower: loweringFor(eightBitBase, memory, device.provider) } : {}),
+      });
+      const bases = highBase ? [base, highBase] : [base];
+      return {
+        run,
+        attention,
+        memory,
+        sessions: open.length,
+        weightBytes: total(bases.map(bytesOf)),
+        isStored: eightBitBase !== null,
+      };
     };
     let speed: DeviceSpeed | undefined;
-    const cost = async (run: AssembledRun, given: readonly BatchShape[]) => {
-      const facts = { run, config: model.config, shapes: given, memory, sessions, processBytes };
-      const work = workOf(run.graphs.training, model.config, given);
-      speed ??= await probeDevice(runtime, largest(work), memory);
-      return costOf(facts, work, speed, config.gradientAccumulationSteps);
+    const cost = async (planned: PlannedRun, given: readonly BatchShape[]) => {
+      const work = workOf(planned.run.graphs.training, model.config, given);
+      speed ??= await probeDevice(runtime, largest(work), planned.memory, device);
+      return costOf({ ...planned, processBytes }, work, speed, config.gradientAccumulationSteps);
     };
 
     const machine = { memoryBytes: machineMemory() };
     const fits = (bytes: number) => bytes <= usableShare * machine.memoryBytes;
-    const run = assemble({});
-    const now = await cost(run, shapes);
+    const planned = await assemble({});
+    const now = await cost(planned, shapes);
     const alternatives: Alternative[] = [];
-    const consider = async (change: string, other: AssembledRun, given: readonly BatchShape[]) => {
-      const { memory: needed, secondsPerStep } = await cost(other, given);
-      alternatives.push({ change, memoryBytes: needed.total, fits: fits(needed.total), secondsPerStep });
-    };
-    const switched = !config.gradientCheckpointing;
-    const other = assemble({ gradientCheckpointing: switched });
-    await consider(`gradient_checkpointing = ${switched}`, other, shapes);
-    const saving = switched ? other : run;
-    const suffix = switched ? ', gradient_checkpointing = true' : '';
-    if (shapes.some(({ batchSize }) => batchSize > 1)) {
-      await consider(
-        `batch_size = 1${suffix}`,
-        saving,
-        shapes.map((shape) => ({ ...shape, batchSize: 1 })),
-      );
+    for (const { change, changes, reshape, mustSave = false } of otherSettings(config, shapes, planned.attention)) {
+      const other = await assemble(changes).catch(refusedRun);
+      if (!other) continue;
+      const { memory: needed, secondsPerStep } = await cost(other, shapes.map(reshape));
+      const least = Math.min(now.memory.total, ...alternatives.map(({ memoryBytes }) => memoryBytes));
+      if (mustSave && needed.total >= least) continue;
+      alternatives.push({
+        change,
+        memoryBytes: needed.total,
+        fits: fits(needed.total),
+        secondsPerStep,
+        ...onDisk(other),
+      });
     }
-    await consider(`half of the resolution${suffix}`, saving, shapes.map(halved));
-
+    const { run } = planned;
     return {
       model: {
         name: wan.longName,
-        weightBytes: weightSummary(run.graphs.training).bytes * (high ? 2 : 1),
+        weightBytes: planned.weightBytes,
+        fileBytes: onDisk(planned).fileBytes,
         adapterParameters: countParameters(run),
       },
       source,
@@ -181,12 +200,42 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
   }
 }
 
-/** Its weights would have to be made first to be laid out. */
-/** The weights as the run will have them: in the checkpoint, or in 8 bits, in a file that need not be there yet. */
-function plannedBase({ eightBitBase }: TrainConfig, path: string, model: BaseModel<WanConfig>): StoredBase {
-  if (!eightBitBase) return model;
-  return planEightBitBase(eightBitBase, { path, weights: model.weights, architecture: wan });
+/** A run as it would be, and how its sessions spend memory. */
+interface PlannedRun {
+  readonly run: AssembledRun;
+  readonly attention: AttentionPlan;
+  readonly memory: MemoryPlan;
+  /** Open at the same time. */
+  readonly sessions: number;
+  /** Of all its base models. */
+  readonly weightBytes: number;
+  /** The weights lie in a file of their own. */
+  readonly isStored: boolean;
 }
+
+/** A checkpoint that is in 8 bits already, say. */
+function refusedRun(error: unknown): null {
+  if (error instanceof TrainerError) return null;
+  throw error;
+}
+
+const onDisk = ({ weightBytes, isStored }: PlannedRun) => ({ weightBytes, fileBytes: isStored ? weightBytes : 0 });
+
+/** Where the run finds the weights of a base model: in the checkpoint, or in a file of 8-bit weights that need not be there. */
+async function storedBase(
+  { eightBitBase, dit, ditHighNoise }: TrainConfig,
+  model: BaseModel<WanConfig>,
+  option: 'dit' | 'dit_high_noise',
+): Promise<StoredBase> {
+  if (!eightBitBase) return model;
+  const path = option === 'dit' ? dit : (ditHighNoise ?? '');
+  const { weights } = model;
+  return withFile(option, path, async () => planEightBitBase(eightBitBase, { path, weights, architecture: wan }));
+}
+
+const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+const bytesOf = ({ weights }: StoredBase): number =>
+  total(Array.from(weights.values(), ({ byteLength }) => byteLength));
 
 interface ShapeWork {
   readonly shape: BatchShape;
@@ -207,15 +256,8 @@ function largest(shapes: readonly ShapeWork[]): readonly NodeWork[] {
   return shapes.map(({ work }) => work).toSorted((a, b) => flopsOf(b) - flopsOf(a))[0] ?? [];
 }
 
-interface RunParts {
-  readonly run: AssembledRun;
-  readonly memory: MemoryPlan;
-  readonly sessions: number;
-  readonly processBytes: number;
-}
-
 function costOf(
-  { run, memory, sessions, processBytes }: RunParts,
+  { run, memory, sessions, processBytes }: PlannedRun & { readonly processBytes: number },
   shapes: readonly ShapeWork[],
   speed: DeviceSpeed,
   gradientAccumulationSteps: number,
@@ -239,6 +281,7 @@ function costOf(
     secondsPerStep: gradientAccumulationSteps * seconds + parameters * secondsPerParameter,
     memory: memoryOfGraph({
       graph,
+      model,
       runs: shapes.map(({ symbols }) => symbols),
       memory,
       sessions,
@@ -276,14 +319,6 @@ function emptyFeeds(config: WanConfig, shape: BatchShape): Record<string, Pick<H
 
 const noisyTarget = (feeds: Readonly<Record<string, Pick<HostTensor, 'shape'>>>): Pick<HostTensor, 'shape'> =>
   feeds['tokens'] ?? { shape: [] };
-
-/** About half as many pixels, sides as buckets have them. */
-function halved(shape: BatchShape): BatchShape {
-  return { ...shape, width: shorter(shape.width), height: shorter(shape.height) };
-}
-
-const bucketStep = 16;
-const shorter = (side: number) => Math.max(bucketStep, Math.round(side / Math.SQRT2 / bucketStep) * bucketStep);
 
 /** Memory of the machine, or of the container that this process is in. */
 function machineMemory(): number {

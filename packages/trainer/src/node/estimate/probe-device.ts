@@ -1,5 +1,5 @@
 import type { NodeWork, Product } from '@musubi/onnx-graph/analysis';
-import type { MemoryPlan, Runtime } from '@musubi/runtime';
+import type { MemoryPlan, Runtime, SessionRequest } from '@musubi/runtime';
 
 import {
   Graph,
@@ -15,6 +15,8 @@ import {
   transpose,
 } from '@musubi/onnx-graph';
 import { productFlops } from '@musubi/onnx-graph/analysis';
+
+import type { Device } from '../choose-device.ts';
 
 import { type DeviceSpeed, type Passage, mainProducts, typicalElements } from '../../estimate/step-time.ts';
 
@@ -36,7 +38,9 @@ export async function probeDevice(
   runtime: Runtime,
   work: readonly NodeWork[],
   memory: MemoryPlan,
+  { provider, deviceId }: Device,
 ): Promise<DeviceSpeed> {
+  const where = { memory, providers: [provider], deviceId };
   const shapes = mainProducts(work, 0.97, mostShapes);
   const each = budgetSeconds / (shapes.length + passages.length);
   const products: { product: Product; flopsPerSecond: number }[] = [];
@@ -46,7 +50,7 @@ export async function probeDevice(
     const seconds = await fastest(
       runtime,
       repeated(repeats, (graph) => productOf(graph, measured)),
-      memory,
+      where,
       each,
     );
     products.push({ product, flopsPerSecond: (repeats * productFlops(measured)) / seconds });
@@ -56,7 +60,7 @@ export async function probeDevice(
   for (const passage of passages) {
     const { bytes, build } = passes[passage](Math.ceil(elements / rowLength));
     const repeats = clamp(Math.round(runBytes / bytes), 1, 200);
-    secondsPerByte[passage] = (await fastest(runtime, repeated(repeats, build), memory, each)) / (repeats * bytes);
+    secondsPerByte[passage] = (await fastest(runtime, repeated(repeats, build), where, each)) / (repeats * bytes);
   }
   return { products, secondsPerByte };
 }
@@ -125,9 +129,11 @@ function repeated(count: number, build: Build): Graph {
   return graph;
 }
 
+type Where = Pick<SessionRequest, 'memory' | 'providers' | 'deviceId'>;
+
 /** Seconds of the fastest run in `seconds`, at least two after one to warm up. */
-async function fastest(runtime: Runtime, graph: Graph, memory: MemoryPlan, seconds: number): Promise<number> {
-  const session = await runtime.createSession({ label: 'probe', model: encodeModel(graph), memory });
+async function fastest(runtime: Runtime, graph: Graph, where: Where, seconds: number): Promise<number> {
+  const session = await runtime.createSession({ label: 'probe', model: encodeModel(graph), ...where });
   const feeds = { one: { dtype: 'float32', shape: [1], data: Float32Array.of(1) } } as const;
   try {
     await session.run(feeds);
