@@ -29,6 +29,8 @@ const text = 'cache/b/jar_wan_te.safetensors';
 /** Each batch a step, so that all items are reached. */
 const eachBatch = [...sizes, '--gradient_accumulation_steps', '1', '--max_train_steps', '50'];
 const log = 'my_lora.log.jsonl';
+/** Written when a run begins. */
+const settings = 'my_lora.config.toml';
 
 const faults: readonly Fault[] = [
   {
@@ -114,7 +116,7 @@ const faults: readonly Fault[] = [
     options: eachBatch,
     code: 1,
     says: [/The cache .*jar_wan_te[.]safetensors cannot be read/, 'was cut off', 'make the cache again'],
-    left: ['my_lora-step00000002.safetensors', log],
+    left: ['my_lora-step00000002.safetensors', settings, log],
   },
   {
     name: 'NaN in a cache of latents',
@@ -122,7 +124,7 @@ const faults: readonly Fault[] = [
     options: eachBatch,
     code: 1,
     says: [/jar_0512x0384_wan[.]safetensors: element 3 of latents_\S+ is NaN/, 'make the cache again'],
-    left: ['my_lora-step00000002.safetensors', log],
+    left: ['my_lora-step00000002.safetensors', settings, log],
   },
   {
     name: 'text embeddings of another model',
@@ -137,7 +139,7 @@ const faults: readonly Fault[] = [
       'jar_wan_te.safetensors',
       'Make the caches again',
     ],
-    left: ['my_lora-step00000002.safetensors', log],
+    left: ['my_lora-step00000002.safetensors', settings, log],
   },
   {
     name: 'an output folder that is a file',
@@ -205,7 +207,7 @@ const faults: readonly Fault[] = [
     options: [...sizes, '--learning_rate', '1e30'],
     code: 1,
     says: [/The loss is (NaN|Infinity) at step 3, in the batch of \w+/, 'Lower --learning_rate'],
-    left: ['my_lora-step00000001.safetensors', log],
+    left: ['my_lora-step00000001.safetensors', settings, log],
   },
 ];
 
@@ -252,7 +254,7 @@ describe.concurrent('training', { timeout: 120_000 }, () => {
     expect(stderr).toContain('Stopping after this step, then saving.');
     expect(code).toBe(130);
     expect(file).toBe(join('output', `my_lora-step${steps?.padStart(8, '0')}.safetensors`));
-    expect(await listOutput(folder)).toEqual([`my_lora-step${steps?.padStart(8, '0')}.safetensors`, log]);
+    expect(await listOutput(folder)).toEqual([`my_lora-step${steps?.padStart(8, '0')}.safetensors`, settings, log]);
     await readAdapter(join(folder, file ?? ''));
     const last = (await readFile(join(folder, 'output', log), 'utf8')).trimEnd().split('\n').at(-1);
     expect(JSON.parse(last ?? '')).toMatchObject({ event: 'interrupted', step: Number(steps) });
@@ -272,14 +274,19 @@ describe.concurrent('training', { timeout: 120_000 }, () => {
     expect(signal).toBe('SIGINT');
     expect(stdout).toBe('');
     expect(endedAfterMs).toBeLessThan(2000);
-    expect(await listOutput(folder)).toEqual([log]);
+    expect(await listOutput(folder)).toEqual([settings, log]);
   });
 
   test('goes on when nobody reads what it prints any more', async () => {
     const folder = await makeFolder();
     const { code } = await train(folder, sizes, { deafAfter: 'epoch 1/' });
     expect(code).toBe(0);
-    expect(await listOutput(folder)).toEqual(['my_lora-step00000010.safetensors', log, 'my_lora.safetensors']);
+    expect(await listOutput(folder)).toEqual([
+      'my_lora-step00000010.safetensors',
+      settings,
+      log,
+      'my_lora.safetensors',
+    ]);
   });
 });
 

@@ -200,18 +200,23 @@ describe.each(run === undefined ? [] : pairs)('a run on both models of $name', (
   });
 
   test('records the low noise model alone, as the original does', async () => {
-    const metadata = await readStore(both.outcome.path!, (store) => store.metadata);
+    const { ss_musubi_ts_config: ours, ...metadata } = await readStore(both.outcome.path!, (store) => store.metadata);
+    expect(ours).toContain('high.safetensors');
     expect(metadata['ss_sd_model_name']).toBe('low.safetensors');
     expect(JSON.stringify(metadata)).not.toContain('high.safetensors');
   });
 
   test.each([
-    ['--task t2v-14B', { code: 'OPTION_CONFLICT', message: expect.stringMatching(/timestep_boundary, e\.g\. 875/) }],
     ['--dit_high_noise none.safetensors', { code: 'FILE_UNUSABLE', facts: { option: 'dit_high_noise' } }],
     ['--dit_high_noise dit.safetensors', { code: 'FILE_UNUSABLE', message: expect.stringContaining('instead of') }],
   ])('refuses %s', async (options, error) => {
     const { facts, ...rest } = { facts: {}, ...error };
     await expect(train(`${two} ${options}`)).rejects.toMatchObject({ ...rest, facts: expect.objectContaining(facts) });
+  });
+
+  test('refuses a task that has no boundary of its own where none is given', async () => {
+    const message = expect.stringMatching(/Give timestep_boundary/);
+    await expect(train(`${two} --task t2v-14B`)).rejects.toMatchObject({ code: 'BAD_COMBINATION', message });
   });
 
   test('says of options for two models that they have no effect on one', async () => {
