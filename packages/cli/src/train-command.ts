@@ -15,7 +15,6 @@ export async function train(options: ResolvedOptions, context: CliContext): Prom
   const progress = createTerminalProgress({ stream: context.stderr, environment: context.environment });
   const trackers = createRunTrackers(config, context, progress.line);
   const interruption = listenForInterruption(context, progress.line);
-  let written: Promise<void> | null = null;
   try {
     for (const answer of answers) progress.line(`note: ${answer}`);
     const { runTraining } = await context.loadTrainer();
@@ -30,7 +29,6 @@ export async function train(options: ResolvedOptions, context: CliContext): Prom
     trackers.event({ event: 'failed', message: error instanceof Error ? error.message : String(error) });
     throw error;
   } finally {
-    await written;
     await trackers.close(1);
     interruption.stop();
     progress.end();
@@ -43,9 +41,8 @@ export async function train(options: ResolvedOptions, context: CliContext): Prom
       onEvent(event) {
         if (event.type === 'start') {
           trackers.open();
-          written = writeConfig(options).then((problem) => {
-            if (problem !== null) progress.line(problem);
-          });
+          const problem = writeConfig(options);
+          if (problem !== null) progress.line(problem);
           stepTiming = createStepClock(event.totalSteps, () => performance.now() / 1000);
         }
         const line = describe(event);

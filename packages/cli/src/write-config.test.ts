@@ -34,7 +34,7 @@ test('the file gives the same configuration, without secrets, and nothing else i
     '--log_with',
     'wandb',
   ];
-  expect(await writeConfig(await resolveHere(...options, ...secrets))).toBeNull();
+  expect(writeConfig(await resolveHere(...options, ...secrets))).toBeNull();
   expect(readdirSync(folder)).toEqual(['a.config.toml']);
   expect(readFileSync(path(), 'utf8')).not.toMatch(/key-of|api_key/);
 
@@ -46,21 +46,21 @@ test('the file gives the same configuration, without secrets, and nothing else i
 
 test('it takes the place of an earlier one', async () => {
   writeFileSync(path(), 'x');
-  expect(await writeConfig(await resolveHere())).toBeNull();
+  expect(writeConfig(await resolveHere())).toBeNull();
   expect(readFileSync(path(), 'utf8')).toContain('output_name = "a"');
 });
 
 test('a file from which the options came is left alone', async () => {
   const text = `# mine\noutput_dir = ${JSON.stringify(folder)}\nseed = 9\n`;
   writeFileSync(path(), text);
-  expect(await writeConfig(await resolve([...minimal.split(' ').slice(0, -1), '--config_file', path()]))).toBeNull();
+  expect(writeConfig(await resolve([...minimal.split(' ').slice(0, -1), '--config_file', path()]))).toBeNull();
   expect(readFileSync(path(), 'utf8')).toBe(text);
 });
 
 test('where it cannot be written it is told, and what was there stays whole', async () => {
   mkdirSync(path());
   writeFileSync(join(path(), 'inside'), 'x');
-  expect(await writeConfig(await resolveHere())).toContain(`cannot be written to ${path()}`);
+  expect(writeConfig(await resolveHere())).toContain(`cannot be written to ${path()}`);
   expect(readdirSync(folder)).toEqual(['a.config.toml']);
   expect(readdirSync(path())).toEqual(['inside']);
 });

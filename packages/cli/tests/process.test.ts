@@ -39,7 +39,7 @@ describe.runIf(process.platform !== 'win32')('Ctrl-C', () => {
 test('the program shows its help through a pipe and exits with 0', async () => {
   const { code, stdout, stderr } = await runProgram('../src/bin.ts', ['train', '--help']);
   expect(stderr).toBe('');
-  expect(stdout.endsWith('sage_attn\n')).toBe(true);
+  expect(stdout.endsWith('--print_config shows what they come to.\n')).toBe(true);
   expect(code).toBe(0);
 });
 
