@@ -17,6 +17,7 @@ test('another shell is refused', () => {
 
 const hasBash = process.platform !== 'win32' && spawnSync('bash', ['--version']).status === 0;
 
+// The script is run by the shell that it is for.
 test.runIf(hasBash).each([
   [['musubi', 'cache_l'], 'cache_latents'],
   [['musubi', 'train', '--learning_r'], '--learning_rate'],

@@ -260,6 +260,7 @@ describe.concurrent('training', { timeout: 120_000 }, () => {
     expect(JSON.parse(last ?? '')).toMatchObject({ event: 'interrupted', step: Number(steps) });
   });
 
+  // As above.
   test.runIf(process.platform !== 'win32')('ends at once at the second, and saves nothing', async () => {
     const folder = await makeFolder();
     // One step takes all batches of an epoch, a thousand times each.

@@ -32,6 +32,7 @@ describe.each(folders)('%s', (name) => {
   const variant = /variant (\w+)/.exec(goldenCase.checkpoint_and_lora)?.[1] ?? '';
   const original = join(folder, '..', variant, 'checkpoint.safetensors');
 
+  // The repository has the case alone, the whole golden folder also what it was made of.
   test.runIf(existsSync(original))('the original quantizes to the same codes and scales', async () => {
     const output = join(temporaryFolder(), 'out.safetensors');
     const targets = architectureOf(goldenCase.architecture);

@@ -24,8 +24,8 @@ export interface EightBitContent {
  * Names what a file of 8-bit weights was made of and how, in hexadecimal.
  *
  * All of a large checkpoint takes minutes to read, so its content is told by its size, its time, the names, types and
- * places of its tensors, and 64 samples of 4 KiB, spread from the first byte to the last: any training changes every
- * weight, and what changes a few bytes in between changes the time. Paths do not count, so a folder may move.
+ * places of its tensors, and 64 samples of 4 KiB, spread from the first byte to the last. Training changes every weight,
+ * and what changes a few bytes in between changes the time. Paths do not count, so a folder may move.
  */
 export async function eightBitKey({ setting, targets, weights, merged }: EightBitContent): Promise<string> {
   const hash = createHash('sha256');
