@@ -3,7 +3,8 @@ import type { AttentionPlan, Graph, Node } from '@musubi/onnx-graph';
 import { computeRmsDeviations, fuseProducts, gateWeights, lowerAttention, rewriteGraph } from '@musubi/onnx-graph';
 
 import { AutodiffError } from './errors.ts';
-import { type VjpOptions, blockOf, vjp } from './vjp.ts';
+import { recomputedBlocks } from './recomputed-blocks.ts';
+import { vjp } from './vjp.ts';
 
 export interface TrainingOptions {
   /** Name of the scalar output to minimize. */
@@ -12,6 +13,11 @@ export interface TrainingOptions {
   readonly trainable: readonly string[];
   /** Recompute each block of the model in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /**
+   * With `gradientCheckpointing`: recompute every how many blocks one, counted from the last, so that the last is kept
+   * unless all are recomputed. Default 1: all.
+   */
+  readonly gradientCheckpointingEvery?: number;
   /**
    * How attention over the sequence is computed, by default whole. In pieces its memory grows with the sequence, not its
    * square: scores are computed a piece at a time, and again for the backward pass.
@@ -42,7 +48,7 @@ export interface TrainingGraphs {
  * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
  */
 export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
-  const { loss, trainable, gradientCheckpointing = false, attention = 'whole', forWebGpu = false } = options;
+  const { loss, trainable, attention = 'whole', forWebGpu = false } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
     throw new AutodiffError(
@@ -52,13 +58,13 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
       'Reduce it to one number.',
     );
   }
-  const segments: VjpOptions = gradientCheckpointing ? { segmentOf: blockOf } : {};
+  const segmentOf = segmentsOf(forward, options);
   const planOf = (node: Node): AttentionPlan => (isOverSequence(node) ? attention : 'whole');
   // What is lowered now has its probabilities kept, or computed again with its block; the rest computes them again itself.
   const kept = (node: Node) =>
-    attention === 'whole' || (gradientCheckpointing && !isOverSequence(node)) ? 'whole' : undefined;
+    attention === 'whole' || (segmentOf(node) !== undefined && !isOverSequence(node)) ? 'whole' : undefined;
   const { graph, gradients } = vjp(lowerAttention(forward, kept), [loss], trainable, {
-    ...segments,
+    segmentOf,
     attention: (node) => {
       const plan = planOf(node);
       return plan === 'whole' ? { chunks: 1, rows: 1 } : plan;
@@ -75,6 +81,14 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
     training: lower(lowerAttention(graph, planOf), forWebGpu),
     evaluation: lower(lowerAttention(evaluation, planOf), forWebGpu),
   };
+}
+
+/** The block that a node is recomputed with, or undefined. */
+function segmentsOf(
+  forward: Graph,
+  { gradientCheckpointing = false, gradientCheckpointingEvery = 1 }: TrainingOptions,
+): (node: Node) => string | undefined {
+  return gradientCheckpointing ? recomputedBlocks(forward, gradientCheckpointingEvery) : () => undefined;
 }
 
 /** True where the number of keys is symbolic; scores against a fixed number of keys grow with the sequence as they are. */

@@ -19,6 +19,8 @@ export interface TrainingModelOptions<Config> {
   readonly frozen?: readonly InjectedAdapter[];
   /** Recompute each block in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /** Recompute every how many blocks one, counted from the last. Default 1: all. */
+  readonly gradientCheckpointingEvery?: number;
   /** Attention over the sequence with all scores at once (the default), or a piece of the queries at a time. */
   readonly attention?: AttentionPlan;
   /** Of the adapter to train. */
@@ -50,6 +52,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
   const { architecture, config, weights, adapter, frozen = [], dropout = {} } = options;
   const {
     gradientCheckpointing = false,
+    gradientCheckpointingEvery = 1,
     attention = 'whole',
     lower = (graph) => graph,
     forWebGpu = false,
@@ -68,6 +71,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     loss: 'loss',
     trainable,
     gradientCheckpointing,
+    gradientCheckpointingEvery,
     attention,
     forWebGpu,
   });
