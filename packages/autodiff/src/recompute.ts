@@ -35,6 +35,11 @@ export function createRecompute(
       return gated;
     }
     const inputs = producer.inputs.map((v) => v && again(v));
+    // Nothing gated enters, so a copy would be merged with its original; it depends on weights and graph inputs alone.
+    if (inputs.every((v, i) => v === producer.inputs[i])) {
+      copies.set(value, value);
+      return value;
+    }
     const outputs = graph.withScope(`again/${producer.scope}`, () =>
       graph.node(producer.op, inputs, producer.attributes, {
         domain: producer.domain,

@@ -1,6 +1,13 @@
 import type { AttentionPlan, Graph, Node } from '@musubi/onnx-graph';
 
-import { computeRmsDeviations, fuseProducts, gateWeights, lowerAttention, rewriteGraph } from '@musubi/onnx-graph';
+import {
+  computeRmsDeviations,
+  fuseProducts,
+  gateWeights,
+  lowerAttention,
+  mergeEqualNodes,
+  rewriteGraph,
+} from '@musubi/onnx-graph';
 
 import { AutodiffError } from './errors.ts';
 import { recomputedBlocks } from './recomputed-blocks.ts';
@@ -98,7 +105,9 @@ const isOverSequence = ({ inputs }: Node): boolean => typeof inputs[1]?.shape[2]
 export const gradientName = (parameter: string): string => `grad/${parameter}`;
 
 const lower = (graph: Graph, forWebGpu: boolean): Graph =>
-  gateWeights(forWebGpu ? computeRmsDeviations(graph) : fuseProducts(graph));
+  mergeEqualNodes(
+    gateWeights(forWebGpu ? fuseProducts(computeRmsDeviations(graph), { product: 'Gemm' }) : fuseProducts(graph)),
+  );
 
 function keepOutputs(graph: Graph, wanted: (name: string) => boolean): void {
   graph.outputs.splice(0, graph.outputs.length, ...graph.outputs.filter((o) => wanted(o.name)));

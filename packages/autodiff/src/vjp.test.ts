@@ -1,4 +1,4 @@
-import type { Node, Value } from '@musubi/onnx-graph';
+import type { Node } from '@musubi/onnx-graph';
 
 import {
   Graph,
@@ -27,7 +27,7 @@ function blocks(count: number, dtype: 'float32' | 'bfloat16' = 'float32'): Graph
       ? { dtype, shape: [4, 4], external: { location: 'w.bin', offset: 0, length: bytes } }
       : undefined,
   );
-  let x: Value = graph.input('x', 'float32', ['B', 4]);
+  let x = exp(graph.input('x', 'float32', ['B', 4]));
   for (let i = 0; i < count; i++) {
     const down = graph.input(`down.${i}`, 'float32', [4, 4]);
     x = graph.within(`blocks.${i}`, () => exp(mul(matmul(linear(x, params.at(`blocks.${i}`), 4, 4), mT(down)), 0.1)));

@@ -39,9 +39,10 @@ export { type ParameterSource, type Params, createParams, embedding, linear } fr
 export { type StoredParameter, type WeightInFile, weightInFile, wideWeight } from './strided-weight.ts';
 export { decodeModel } from './decode.ts';
 export { type EncodeOptions, encodeModel } from './encode.ts';
-export { fuseProducts } from './passes/fuse-products.ts';
+export { type FuseOptions, fuseProducts } from './passes/fuse-products.ts';
 export { gateOnDevice } from './passes/gate-on-device.ts';
 export { type AttentionChunks, type AttentionPlan, attentionRows, lowerAttention } from './passes/lower-attention.ts';
 export { gate, gateAll, gateWeights } from './passes/gate.ts';
+export { mergeEqualNodes } from './passes/merge-equal-nodes.ts';
 export { computeRmsDeviations } from './passes/rms-deviations.ts';
 export { type Rewriter, type Visit, consumersOf, copyNode, nodesNeeded, rewriteGraph } from './rewrite.ts';

@@ -232,7 +232,10 @@ export function shapeVector(graph: Graph, shape: Shape): Value {
 function dimValue(graph: Graph, dim: Dim): Value {
   if (typeof dim === 'number') return int64s(graph, [dim]);
   const terms = dimTerms(dim).map(({ coefficient, symbols }) =>
-    symbols.map((s) => symbolValue(graph, s)).reduce((a, b) => mul(a, b), int64s(graph, [coefficient])),
+    [
+      ...(coefficient === 1 && symbols.length > 0 ? [] : [int64s(graph, [coefficient])]),
+      ...symbols.map((s) => symbolValue(graph, s)),
+    ].reduce((a, b) => mul(a, b)),
   );
   return terms.reduce((a, b) => add(a, b));
 }
@@ -269,9 +272,10 @@ export function expand(x: Value, shape: Shape): Value {
 
 /** A float32 tensor of one value, made at run time: large constants would sit in the model file. */
 export function full(graph: Graph, shape: Shape, value: number): Value {
+  if (shape.length === 0) return scalar(graph, value);
   const type: TensorType = { dtype: 'float32', shape };
-  const zeros = one(graph.node('ConstantOfShape', [shapeVector(graph, shape)], {}, { types: [type] }));
-  return value === 0 ? zeros : add(zeros, value);
+  const [op, first] = value === 0 ? (['ConstantOfShape', []] as const) : (['Expand', [scalar(graph, value)]] as const);
+  return one(graph.node(op, [...first, shapeVector(graph, shape)], {}, { types: [type] }));
 }
 
 /** A tensor of the shape of `x` with one value everywhere. */

@@ -124,6 +124,33 @@ describe('fuseProducts', () => {
   });
 });
 
+const fuse = (graph: Graph) => fuseProducts(graph, { product: 'Gemm' });
+
+describe('fuseProducts into Gemm', () => {
+  test.each(seeds)('computes what random graph %i computes', async (seed) => {
+    const example = randomGraph(seed);
+    await expectSame(example, fuse(example.graph));
+  });
+
+  test('reads transposed and scaled matrices in place', async () => {
+    const example = createCase(1, (c) => mT(matmul(mT(c.float(['S', 4])), mul(c.float(['S', 3]), 0.5))));
+    const fused = fuse(example.graph);
+    expect(operatorsOf(fused)).toEqual(['Gemm']);
+    expect(fused.nodes[0]?.attributes).toEqual({ transA: 1, transB: 0, alpha: 0.5 });
+    await expectSame(example, fused);
+  });
+
+  test('leaves the transposes of other products, of which two cancel', async () => {
+    const example = createCase(2, (c) => {
+      const [x, w] = [c.float(['B', 'S', 4]), c.float([3, 4])];
+      return [matmul(x, mT(w)), matmul(x, mT(mT(c.float([4, 3])))), matmul(mul(x, 2), c.float([4, 3]))];
+    });
+    const fused = fuse(example.graph);
+    expect(operatorsOf(fused)).toEqual(['Transpose', 'MatMul', 'MatMul', 'Mul', 'MatMul']);
+    await expectSame(example, fused);
+  });
+});
+
 describe('gate', () => {
   test.each([[['B', 3]], [[]], [[0, 2]], [['B', 'S', 2, 1]]])('is the identity on %j', async (shape) => {
     const { graph, feeds } = createCase(4, (c) => {

@@ -6,7 +6,7 @@ import type { AttentionPlan, ParameterSource, Value } from '@musubi/onnx-graph';
 import { type TrainingGraphs, createTrainingGraphs } from '@musubi/autodiff';
 import { loraParameters } from '@musubi/lora';
 import { injectLora, planDropout } from '@musubi/lora/graph';
-import { Graph, createParams, gateOnDevice, mul, reduceMean, sub } from '@musubi/onnx-graph';
+import { Graph, createParams, gateOnDevice, mergeEqualNodes, mul, reduceMean, sub } from '@musubi/onnx-graph';
 
 export interface TrainingModelOptions<Config> {
   readonly architecture: Architecture<Config>;
@@ -58,7 +58,10 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     forWebGpu = false,
     gatesOnDevice = false,
   } = options;
-  const finish = (graph: Graph) => (gatesOnDevice ? gateOnDevice(lower(graph, weights)) : lower(graph, weights));
+  const finish = (graph: Graph) => {
+    const lowered = lower(graph, weights);
+    return mergeEqualNodes(gatesOnDevice ? gateOnDevice(lowered) : lowered);
+  };
   const base = new Graph(architecture.longName);
   const { prediction } = architecture.build(createParams(base, weights), config);
   base.output(

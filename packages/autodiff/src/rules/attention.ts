@@ -5,6 +5,7 @@ import {
   attentionRows,
   concat,
   full,
+  gate,
   gateAll,
   mT,
   matmul,
@@ -37,7 +38,8 @@ function gradientsOf({ inputs, outputs, cotangent, attribute, attention: plan }:
   const dO = cotangent(0);
   const scale = Number(attribute('scale'));
   const inner = reduceSum(mul(dO, need(outputs[0])), [-1]); // [B, H, S, 1]
-  const [queries, cotangents, inners] = [q, dO, inner].map((x) => filledRows(x, plan));
+  // Behind a gate, for else the pieces of the queries would be those of the forward pass, and kept from there on.
+  const [queries, cotangents, inners] = [gate(q, [dO]), dO, inner].map((x) => filledRows(x, plan));
   const dQ: Value[] = [];
   let [dK, dV, before]: [Value | undefined, Value | undefined, readonly Value[]] = [undefined, undefined, [dO]];
   for (const [i, rows] of need(queries).entries()) {

@@ -60,6 +60,6 @@ function attentionInner(call: Parameters<GradientRule>[0], axis: number): Value 
 
 /** True for the scale that `layerNorm` makes when the model has none: ones, built at run time. */
 function isOne(scale: Value): boolean {
-  const [zeros, one] = scale.producer?.op === 'Add' ? scale.producer.inputs : [];
-  return zeros?.producer?.op === 'ConstantOfShape' && one?.data?.data.length === 1 && Number(one.data.data[0]) === 1;
+  const [one] = scale.producer?.op === 'Expand' ? scale.producer.inputs : [];
+  return one?.data?.data.length === 1 && Number(one.data.data[0]) === 1;
 }

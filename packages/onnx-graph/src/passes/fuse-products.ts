@@ -2,6 +2,14 @@ import type { Graph, Node, Value } from '../graph.ts';
 
 import { type Rewriter, consumersOf, rewriteGraph } from '../rewrite.ts';
 
+export interface FuseOptions {
+  /**
+   * What a product becomes: `FusedMatMul`, or `Gemm`, the operator of the standard, which takes matrices alone. Other products
+   * keep their transposes then, of which two cancel all the same.
+   */
+  readonly product?: 'FusedMatMul' | 'Gemm';
+}
+
 /**
  * Lets products read transposed operands in place and take factors as `alpha`, as `FusedMatMul` (com.microsoft; CPU and
  * CUDA):
@@ -12,7 +20,7 @@ import { type Rewriter, consumersOf, rewriteGraph } from '../rewrite.ts';
  *
  * Two transposes cancel: the gradient of `x·Wᵀ` reads W as it is stored.
  */
-export function fuseProducts(graph: Graph): Graph {
+export function fuseProducts(graph: Graph, { product: form = 'FusedMatMul' }: FuseOptions = {}): Graph {
   const consumers = consumersOf(graph);
   const outputs = new Set(graph.outputs.map((o) => o.value));
   const inner = (value: Value) => !outputs.has(value) && consumers(value).length === 1;
@@ -22,11 +30,16 @@ export function fuseProducts(graph: Graph): Graph {
     if (!product) return undefined;
     const left = absorb(product.left);
     const right = absorb(product.right);
+    if (form === 'Gemm' && ![left, right].every(({ value }) => value.shape.length === 2)) {
+      return node.op === 'MatMul'
+        ? emitPlain(node, unlessChanged(left, node.inputs[0]), unlessChanged(right, node.inputs[1]), rewriter)
+        : undefined;
+    }
     const alpha = product.factor * left.factor * right.factor;
     const isPlain = !left.transposed && !right.transposed && alpha === 1;
     if (node.op === 'MatMul' && isPlain) return emitPlain(node, left, right, rewriter);
     const operands = product.transposed ? [flip(right), flip(left)] : [left, right];
-    return emit(node, operands, alpha, rewriter);
+    return emit(node, form, operands, alpha, rewriter);
   }).graph;
 }
 
@@ -58,10 +71,20 @@ function emitPlain(node: Node, left: Operand, right: Operand, { target, map }: R
   );
 }
 
-function emit(node: Node, operands: readonly Operand[], alpha: number, { target, map }: Rewriter): Value[] {
+/** What was looked through where nothing of it is left to do, else the operand as it is. */
+const unlessChanged = (operand: Operand, value: Value | null | undefined): Operand =>
+  value && (operand.transposed || operand.factor !== 1) ? { value, transposed: false, factor: 1 } : operand;
+
+function emit(
+  node: Node,
+  form: 'FusedMatMul' | 'Gemm',
+  operands: readonly Operand[],
+  alpha: number,
+  { target, map }: Rewriter,
+): Value[] {
   const attributes = { transA: operands[0]?.transposed ? 1 : 0, transB: operands[1]?.transposed ? 1 : 0, alpha };
   const inputs = operands.map((operand) => map(operand.value));
-  return target.node('FusedMatMul', inputs, attributes, {
+  return target.node(form, inputs, attributes, {
     name: node.name,
     outputNames: node.outputs.map((v) => v.name),
   });
