@@ -2,7 +2,7 @@ import type { AverageLorasConfig, ConvertLoraConfig, MergeLorasConfig } from '@m
 import { averageLoraFiles, convertLoraFile, mergeLoraFiles } from '@musubi/lora/node';
 
 import type { CliContext } from './context.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 
 type Output = Pick<CliContext, 'stdout' | 'stderr'>;
 

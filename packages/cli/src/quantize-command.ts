@@ -5,7 +5,7 @@ import { quantizeFile } from '@musubi/quant-fp8/node';
 
 import type { CliContext } from './context.ts';
 import { listenForInterruption } from './interruption.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 
 /** Writes an 8-bit checkpoint and prints each weight with its error, as it is done. */
 export async function quantize(config: QuantizeConfig, context: CliContext): Promise<ExitCode> {
