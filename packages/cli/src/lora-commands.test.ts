@@ -114,7 +114,7 @@ describe('mistakes', () => {
       'error: 3 problems\n  --lora_multiplier 1 2: there are 2 factors for 0 files',
     ],
     [['convert_lora', '--target', 'comfy'], 'error: 3 problems\n  --target comfy: expected one of other, default'],
-    [['convert_lora', '--input', 'absent', '--output', 'x', '--target', 'other'], 'error: absent: '],
+    [['convert_lora', '--input', 'absent', '--output', 'x', '--target', 'other'], 'error: '],
   ])('%j', async (argv, message) => {
     const result = await run(...argv);
     expect(result.stderr.startsWith(message), result.stderr).toBe(true);

@@ -19,7 +19,7 @@ export function reportError(
       lines.length === 1
         ? `error: ${lines[0]}`
         : [`error: ${lines.length} problems`, ...lines.map((line) => `  ${line}`)].join('\n');
-    return { text: `${text}\n${debug}`, exitCode: exitCodeOf(error) };
+    return { text: `${printable(text)}\n${debug}`, exitCode: exitCodeOf(error) };
   }
   if (isSystemError(error)) {
     return {
@@ -55,6 +55,11 @@ function problemLines(error: OurError): string[] {
   const problems: unknown = 'problems' in error ? error.problems : undefined;
   if (!Array.isArray(problems) || problems.length < 2) return [error.message.trimEnd()];
   return error.message.split('\n');
+}
+
+/** Messages may quote files: control characters of these would reach the terminal. */
+function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '\ufffd');
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
