@@ -33,33 +33,33 @@ describe('the loss scale', () => {
   });
 });
 
-describe('a run with a loss scale', () => {
-  /** A graph whose gradient, the weight itself, overflows from `largest` on. */
-  async function record(largest: number, options: Parameters<typeof fakeRun>[0] = {}) {
-    const reports: BatchReport[] = [];
-    const skipped: [step: number, scale: number][] = [];
-    const hooks = {
-      onBatch: (report: BatchReport) => void reports.push(report),
-      onSkippedStep: ({ step }: { step: number }, scale: number) => void skipped.push([step, scale]),
-    };
-    const { run, weight } = fakeRun({ maxTrainSteps: 4, ...options, hooks });
-    const scales: number[] = [];
-    const scaled = {
-      ...run,
-      lossScale: createLossScale(),
-      run: async (...[feeds, side]: Parameters<typeof run.run>) => {
-        const scale = Number(feeds['loss_scale']!.data[0]);
-        scales.push(scale);
-        const outputs = await run.run(feeds, side);
-        const [w] = outputs['grad/w']!.data as Float32Array;
-        const data = Float32Array.of(w! * scale >= largest ? Infinity : w! * scale);
-        return { ...outputs, 'grad/w': { ...outputs['grad/w']!, data } };
-      },
-    };
-    const outcome = await train(scaled).catch((error: unknown) => error);
-    return { outcome, reports, skipped, scales, weight: weight() };
-  }
+/** A graph whose gradient, the weight itself, overflows from `largest` on. */
+async function record(largest: number, options: Parameters<typeof fakeRun>[0] = {}) {
+  const reports: BatchReport[] = [];
+  const skipped: [step: number, scale: number][] = [];
+  const hooks = {
+    onBatch: (report: BatchReport) => void reports.push(report),
+    onSkippedStep: ({ step }: { step: number }, scale: number) => void skipped.push([step, scale]),
+  };
+  const { run, weight } = fakeRun({ maxTrainSteps: 4, ...options, hooks });
+  const scales: number[] = [];
+  const scaled = {
+    ...run,
+    lossScale: createLossScale(),
+    run: async (...[feeds, side]: Parameters<typeof run.run>) => {
+      const scale = Number(feeds['loss_scale']!.data[0]);
+      scales.push(scale);
+      const outputs = await run.run(feeds, side);
+      const [w] = outputs['grad/w']!.data as Float32Array;
+      const data = Float32Array.of(w! * scale >= largest ? Infinity : w! * scale);
+      return { ...outputs, 'grad/w': { ...outputs['grad/w']!, data } };
+    },
+  };
+  const outcome = await train(scaled).catch((error: unknown) => error);
+  return { outcome, reports, skipped, scales, weight: weight() };
+}
 
+describe('a run with a loss scale', () => {
   test('has the steps of one without', async () => {
     const { run, weight } = fakeRun({ maxTrainSteps: 4, gradientAccumulationSteps: 2 });
     await train(run);

@@ -36,10 +36,11 @@ function onCpu(graph: Graph): Graph {
   }).graph;
 }
 
+const isStored = (name: string, shape: readonly number[]): boolean =>
+  /^blocks\..*_attn.*\.weight$/.test(name) && shape.length === 2 && shape[1]! % 64 === 0;
+
 /** The weights of the blocks in blocks of 64 codes and a scale; nothing of it is read. */
 function inEightBits(source: ParameterSource, method: 'scaled' | 'int8'): ParameterSource {
-  const isStored = (name: string, shape: readonly number[] = []) =>
-    /^blocks\..*_attn.*\.weight$/.test(name) && shape.length === 2 && shape[1]! % 64 === 0;
   return (name) => {
     const weight = source(name.replace('.scale_weight', '.weight'));
     if (!weight || !isStored(name.replace('.scale_weight', '.weight'), weight.shape)) return source(name);
@@ -165,8 +166,8 @@ describe.each(cases)('$name', (wanCase) => {
     test('read weights of that type as they lie, and widen none for a product', () => {
       const stored = (name: string): StoredParameter | undefined => {
         const weight = model.source(locate)(name);
-        const external = weight && { ...weight.external, length: weight.external.length / 2 };
-        return weight && { ...weight, dtype: products, external };
+        if (!weight) return undefined;
+        return { ...weight, dtype: products, external: { ...weight.external, length: weight.external.length / 2 } };
       };
       const { training } = graphs({ products, weights: stored });
       const weights = productsOf(training).flatMap((node) =>

@@ -160,8 +160,8 @@ async function trainAndSave(
   const hooks: TrainingHooks = {
     signal,
     onStep: saving.afterStep,
-    onSkippedStep: ({ step }, scale) =>
-      logger(`Step ${step} is left out: its gradients overflow in float16. The loss scale is ${scale} from now on.`),
+    onSkippedStep: (at, scale) =>
+      logger(`Step ${at.step} is left out: its gradients overflow in float16. The loss scale is ${scale} from now on.`),
     onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: plan.numEpochs }),
     onEpochEnd: async (at, averageLoss) => {
       onEvent({ type: 'epoch-end', epoch: at.epoch, averageLoss });
