@@ -14,6 +14,7 @@ import {
   download,
   dropPaths,
   focusedId,
+  followRows,
   followRun,
   openPage,
   servePage,
@@ -148,7 +149,7 @@ async function trainOnWebGpu({ browser, folder, holds, url }) {
   await setValue(page, 'max_train_steps', '3');
   const before = await gpuContexts(browser);
   await page.click('#start');
-  await page.waitForFunction(() => document.querySelectorAll('#rows tr').length > 0, { timeout: 240_000 });
+  await followRows(page, 1);
   const during = await gpuContexts(browser);
   await followRun(page);
   const status = await textOf(page, 'status');
@@ -219,8 +220,7 @@ async function useKeyboard({ browser, folder, holds, url, screenshot }) {
   await page.keyboard.press('Enter');
   // enough for a picture of a curve
   const least = screenshot ? 40 : 3;
-  const isDrawn = (count) => document.querySelectorAll('#rows tr').length >= count;
-  await page.waitForFunction(isDrawn, { timeout: 240_000 }, least);
+  await followRows(page, least);
   holds(`the focus is on ${await focusedId(page)} during a run`, (await focusedId(page)) === 'stop');
   if (screenshot) await takeScreenshot(page);
   await page.keyboard.press('Enter');
