@@ -75,33 +75,44 @@ interface Case {
   readonly more?: () => readonly string[];
 }
 
+const optionsOf = (values: Readonly<Record<string, string>>): string[] =>
+  Object.entries(values).flatMap(([name, value]) => [`--${name}`, value]);
+
+const training = () =>
+  optionsOf({
+    dit: at('dit.safetensors'),
+    model_config: at('model.json'),
+    dataset_config: at('dataset.toml'),
+    task: 't2v-1.3B',
+    network_module: 'networks.lora_wan',
+    network_dim: '4',
+    optimizer_type: 'AdamW',
+    learning_rate: '1e-4',
+    max_train_steps: '1',
+    device: 'cpu',
+    output_dir: at('out'),
+    output_name: 'a',
+  });
+
 const commands: Readonly<Record<string, () => readonly string[]>> = {
-  train: () => [
-    ...['--dit', at('dit.safetensors'), '--model_config', at('model.json'), '--dataset_config', at('dataset.toml')],
-    ...[
-      '--network_module',
-      'networks.lora_wan',
-      '--network_dim',
-      '4',
-      '--task',
-      't2v-1.3B',
-      '--optimizer_type',
-      'AdamW',
-    ],
-    ...['--learning_rate', '1e-4', '--device', 'cpu'],
-    ...['--output_dir', at('out'), '--output_name', 'a', '--max_train_steps', '1'],
-  ],
-  estimate: () => commands['train']?.() ?? [],
-  wan_cache_latents: () => ['--dataset_config', at('pictures.toml'), '--vae', at('vae.safetensors'), '--device', 'cpu'],
-  wan_cache_text_encoder_outputs: () => [
-    ...['--dataset_config', at('pictures.toml'), '--t5', at('umt5.safetensors'), '--tokenizer', at('tokenizer')],
-    ...['--device', 'cpu'],
-  ],
-  merge_lora: () => [
-    ...['--dit', at('dit.safetensors'), '--lora_weight', at('lora.safetensors')],
-    ...['--save_merged_model', at('merged.safetensors')],
-  ],
-  convert_lora: () => ['--input', at('lora.safetensors'), '--output', at('other.safetensors'), '--target', 'other'],
+  train: training,
+  estimate: training,
+  wan_cache_latents: () =>
+    optionsOf({ dataset_config: at('pictures.toml'), vae: at('vae.safetensors'), device: 'cpu' }),
+  wan_cache_text_encoder_outputs: () =>
+    optionsOf({
+      dataset_config: at('pictures.toml'),
+      t5: at('umt5.safetensors'),
+      tokenizer: at('tokenizer'),
+      device: 'cpu',
+    }),
+  merge_lora: () =>
+    optionsOf({
+      dit: at('dit.safetensors'),
+      lora_weight: at('lora.safetensors'),
+      save_merged_model: at('merged.safetensors'),
+    }),
+  convert_lora: () => optionsOf({ input: at('lora.safetensors'), output: at('other.safetensors'), target: 'other' }),
 };
 
 const cases: readonly Case[] = [
@@ -157,12 +168,7 @@ test.each(['num_repeats = -1', 'num_repeats = 0', 'batch_size = 0', 'batch_size 
   async (line) => {
     const changed = `${readFileSync(at('dataset.toml'), 'utf8').replace('batch_size = 2\n', '')}\n`;
     writeFileSync(at('changed.toml'), `${changed.replace('num_repeats = 2\n', '')}${line}\n`);
-    const { code, stdout, stderr } = await run([
-      'train',
-      ...(commands['train']?.() ?? []),
-      '--dataset_config',
-      at('changed.toml'),
-    ]);
+    const { code, stdout, stderr } = await run(['train', ...training(), '--dataset_config', at('changed.toml')]);
     expect({ code, stdout, stderr }).toEqual({
       code: 2,
       stdout: '',

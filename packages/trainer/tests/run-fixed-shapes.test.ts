@@ -37,13 +37,13 @@ describe.each(wanRuns)('fixed shapes in the run %s', (name) => {
   );
 });
 
-describe('sessions open at once', () => {
-  const of = (gigabytes: number) => ({
-    weights: new Map([['w', { byteLength: gigabytes * gigabyte }]]) as unknown as Parameters<
-      typeof mostSessions
-    >[2]['weights'],
-  });
+const weighing = (gigabytes: number) => ({
+  weights: new Map([['w', { byteLength: gigabytes * gigabyte }]]) as unknown as Parameters<
+    typeof mostSessions
+  >[2]['weights'],
+});
 
+describe('sessions open at once', () => {
   test.each([
     ['a device has the weights of each', 'cuda', false, 1, 1],
     ['weights stay in their files', 'cpu', false, 28, 4],
@@ -51,6 +51,6 @@ describe('sessions open at once', () => {
     ['small ones do not count', 'cpu', true, 0.1, 4],
     ['one there always is', 'cpu', true, 28, 1],
   ] as const)('%s', (_, provider, prepackWeights, gigabytes, most) => {
-    expect(mostSessions(provider, { prepackWeights }, of(gigabytes), 32 * gigabyte)).toBe(most);
+    expect(mostSessions(provider, { prepackWeights }, weighing(gigabytes), 32 * gigabyte)).toBe(most);
   });
 });
