@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { extname, resolve } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -104,13 +104,31 @@ function factsOf({ facts }: DoctorReport): Record<string, string> {
     driver: cuda?.driver ?? gpu?.driver ?? 'none found',
     driver_cuda: cuda?.driverCuda ?? 'none found',
     ...Object.fromEntries(Object.entries(cuda?.libraries ?? {}).map(([name, path]) => [name, path ?? 'not found'])),
-    runtime: runtime?.version ?? 'none found',
+    runtime: runtime === null ? 'none found' : (libraryVersion(runtime.path) ?? runtime.version ?? 'unknown'),
     node,
     system: `${system.platform} ${system.arch} ${system.release}, glibc ${system.glibc}`,
     processor: `${processor.name}, ${processor.allowed} cores`,
     commit: readCommit(),
     ...(isSmall ? { sizes: 'small, for trying the bench' } : {}),
   };
+}
+
+/** The version of ONNX Runtime itself: beside the CUDA provider it may be another than that of its package. */
+function libraryVersion(enginePath: string): string | null {
+  const library = join(
+    dirname(enginePath),
+    '..',
+    'bin',
+    'napi-v6',
+    process.platform,
+    process.arch,
+    'libonnxruntime.so.1',
+  );
+  if (!existsSync(library)) return null;
+  const bytes = readFileSync(library);
+  // the name of its symbols' version
+  const at = bytes.indexOf('VERS_1.');
+  return at < 0 ? null : (/^VERS_([\d.]+)/.exec(bytes.toString('latin1', at, at + 32))?.[1] ?? null);
 }
 
 /** Of the repository, or what the bundle says of it. */
