@@ -1,10 +1,9 @@
 import type { OpenGraph, OpenedGraph, ResolvedWeights } from '@musubi/models';
 import type { Runtime, SessionRequest } from '@musubi/runtime';
 
-import { totalmem } from 'node:os';
-
 import { type Graph, encodeModel, fuseProducts, gateOnDevice, gateWeights } from '@musubi/onnx-graph';
 import { type MemoryPlan, planMemory } from '@musubi/runtime';
+import { machineMemory } from '@musubi/runtime/node';
 
 import type { Closing } from './open-parts.ts';
 
@@ -67,7 +66,7 @@ function forwardMemory(weights: OpenGraphOptions['weights'], threads: number | u
     // The kernel of a convolution has axes of its own for rows and columns.
     kind: stored.some((w) => w.shape.length > 2 && w.shape.slice(2).some((d) => d > 1)) ? 'convolutions' : 'products',
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
-    totalMemoryBytes: totalmem(),
+    totalMemoryBytes: machineMemory(),
     narrowWeights: stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1),
     usesPerWeight: 1,
     ...(threads === undefined ? {} : { threads }),
