@@ -26,6 +26,7 @@ import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
 import { chooseDevice, graphFor } from './choose-device.ts';
+import { chooseProducts } from './choose-products.ts';
 import { type EightBitContext, type StoredBase, openEightBitBase } from './eight-bit-base.ts';
 import {
   type BaseModel,
@@ -71,6 +72,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
   const closing: Closing = [];
   try {
     const device = await chooseDevice(config.device, logger);
+    const products = await chooseProducts(config.mixedPrecision, device, logger);
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing, logger);
     const high = await openHighNoiseModel(config, wan, model, closing);
@@ -103,6 +105,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       networkWeights,
       attention: attention.plan,
       frozen: config.eightBitBase ? [] : frozen,
+      products,
       ...graphFor(device),
       ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory, device.provider) } : {}),
     });
@@ -157,6 +160,8 @@ async function trainAndSave(
   const hooks: TrainingHooks = {
     signal,
     onStep: saving.afterStep,
+    onSkippedStep: (at, scale) =>
+      logger(`Step ${at.step} is left out: its gradients overflow in float16. The loss scale is ${scale} from now on.`),
     onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: plan.numEpochs }),
     onEpochEnd: async (at, averageLoss) => {
       onEvent({ type: 'epoch-end', epoch: at.epoch, averageLoss });

@@ -42,6 +42,9 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const { files, runtime, logger = () => {} } = options;
   const startedAt = Date.now() / 1000;
   assertSupported(config);
+  if (config.mixedPrecision === 'fp16' || config.mixedPrecision === 'bf16') {
+    logger(`mixed_precision ${config.mixedPrecision}: pages compute in float32.`);
+  }
   const [sessionId = 0, ownSeed = 0] = crypto.getRandomValues(new Uint32Array(2));
   const seed = config.seed ?? ownSeed;
   const pythonRandom = new PythonRandom(seed);

@@ -41,13 +41,15 @@ export async function openCaptionEncoder(
     closing.push(() => checkpoint.close());
     return [resolveWeights(checkpoint, umt5), filesOf(checkpoint)] as const;
   });
-  const tokenizer = await openTokenizer({
-    tokenizer: folder,
-    besideFile: t5,
-    repository,
-    logger,
-    ...(environment ? { environment } : {}),
-  });
+  const loadTokenizer = () =>
+    openTokenizer({
+      tokenizer: folder,
+      besideFile: t5,
+      repository,
+      logger,
+      ...(environment ? { environment } : {}),
+    });
+  const tokenizer = await (folder === null ? loadTokenizer() : withFile('tokenizer', folder, loadTokenizer));
   assertVocabularyFits(tokenizer, model.config.vocabulary);
   const open = once(async (): Promise<CaptionEncoder> => {
     const files = createWeightFiles();
