@@ -20,8 +20,8 @@ import { flopsOf, productsModel, productsOf } from './products.ts';
 
 export interface Request {
   /**
-   * `times`: everything in turn, round after round, so that a drifting machine changes all alike; `step`: only the step
-   * and its forward and backward pass.
+   * `times`: everything in turn, round after round, so that a drifting machine changes all alike, the checkpointed graph
+   * too; `step`: only the step and its forward and backward pass.
    */
   readonly kind: 'times' | 'step' | 'memory';
   readonly checkpoint: string;
@@ -43,6 +43,10 @@ export interface Times {
   readonly productSeconds: number;
   readonly backwardToForward: number;
   readonly productsToBackward: number;
+  readonly checkpointedBackwardSeconds: number;
+  readonly checkpointedStepSeconds: number;
+  /** What the checkpointed step takes longer than the plain one, in forward passes. */
+  readonly recomputedForwards: number;
   readonly flops: number;
 }
 
@@ -73,6 +77,9 @@ console.log(JSON.stringify(result));
 
 async function measureTimes(withParts: boolean): Promise<Times> {
   const [forward, backward] = [await open(graphs.evaluation), await open(graphs.training)];
+  const checkpointed = withParts
+    ? await open((await openTrainingModel(checkpoint, true, attention, base)).graphs.training)
+    : undefined;
   const products = productsOf(graphs.training, symbols);
   const alone = productsModel(products);
   const productSession = withParts ? await open(alone) : undefined;
@@ -80,13 +87,16 @@ async function measureTimes(withParts: boolean): Promise<Times> {
   const feeds = feedsOf(graphs.training);
   const forwardFeeds = feedsOf(graphs.evaluation);
 
-  const table: { forward: number; backward: number; step: number; products: number }[] = [];
+  const table: Record<'forward' | 'backward' | 'step' | 'products' | 'checkpointed' | 'checkpointedStep', number>[] =
+    [];
   for (let round = 0; round <= rounds; round++) {
     const row = {
       forward: withParts ? await time(() => forward.run({ ...forwardFeeds, ...weights })) : 0,
       backward: await time(() => backward.run({ ...feeds, ...weights }, ['loss'])),
       step: await time(() => step(backward, feeds)),
       products: productSession ? await time(() => productSession.run(operands)) : 0,
+      checkpointed: checkpointed ? await time(() => checkpointed.run({ ...feeds, ...weights }, ['loss'])) : 0,
+      checkpointedStep: checkpointed ? await time(() => step(checkpointed, feeds)) : 0,
     };
     if (round > 0) table.push(row); // the first round warms up
   }
@@ -98,6 +108,9 @@ async function measureTimes(withParts: boolean): Promise<Times> {
     productSeconds: over((row) => row.products),
     backwardToForward: over((row) => row.backward / row.forward),
     productsToBackward: over((row) => row.products / row.backward),
+    checkpointedBackwardSeconds: over((row) => row.checkpointed),
+    checkpointedStepSeconds: over((row) => row.checkpointedStep),
+    recomputedForwards: over((row) => (row.checkpointedStep - row.step) / row.forward),
     flops: products.reduce((sum, p) => sum + flopsOf(p), 0),
   };
 }

@@ -1,4 +1,4 @@
-import type { AttentionPlan, Graph, Node } from '@musubi/onnx-graph';
+import type { AttentionPlan, Graph, NarrowProductsOptions, Node } from '@musubi/onnx-graph';
 
 import {
   computeRmsDeviations,
@@ -6,6 +6,7 @@ import {
   gateWeights,
   lowerAttention,
   mergeEqualNodes,
+  narrowProducts,
   rewriteGraph,
 } from '@musubi/onnx-graph';
 
@@ -36,6 +37,13 @@ export interface TrainingOptions {
    * deviations of the forward pass. Default false.
    */
   readonly forWebGpu?: boolean;
+  /** Matrix products in 16 bits; default: in float32. Gradients come out as float32. */
+  readonly products?: NarrowProductsOptions;
+  /**
+   * Name of an input `[1]` by which all gradients are multiplied, so that small ones are not lost where products are in
+   * float16; default: none.
+   */
+  readonly lossScale?: string;
 }
 
 /** Graphs of one training run, made only of operators that every stock ONNX Runtime build has. */
@@ -55,7 +63,7 @@ export interface TrainingGraphs {
  * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
  */
 export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
-  const { loss, trainable, attention = 'whole', forWebGpu = false } = options;
+  const { loss, trainable, attention = 'whole', lossScale } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
     throw new AutodiffError(
@@ -72,6 +80,7 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
     attention === 'whole' || (segmentOf(node) !== undefined && !isOverSequence(node)) ? 'whole' : undefined;
   const { graph, gradients } = vjp(lowerAttention(forward, kept), [loss], trainable, {
     segmentOf,
+    ...(lossScale === undefined ? {} : { scale: lossScale }),
     attention: (node) => {
       const plan = planOf(node);
       return plan === 'whole' ? { chunks: 1, rows: 1 } : plan;
@@ -85,8 +94,8 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
   const { graph: evaluation } = rewriteGraph(forward);
   keepOutputs(evaluation, (name) => name === loss);
   return {
-    training: lower(lowerAttention(graph, planOf), forWebGpu),
-    evaluation: lower(lowerAttention(evaluation, planOf), forWebGpu),
+    training: lower(lowerAttention(graph, planOf), options),
+    evaluation: lower(lowerAttention(evaluation, planOf), options),
   };
 }
 
@@ -104,10 +113,10 @@ const isOverSequence = ({ inputs }: Node): boolean => typeof inputs[1]?.shape[2]
 /** Name of the output that holds the gradient of a parameter. */
 export const gradientName = (parameter: string): string => `grad/${parameter}`;
 
-const lower = (graph: Graph, forWebGpu: boolean): Graph =>
-  mergeEqualNodes(
-    gateWeights(forWebGpu ? fuseProducts(computeRmsDeviations(graph), { product: 'Gemm' }) : fuseProducts(graph)),
-  );
+function lower(graph: Graph, { forWebGpu = false, products = { dtype: 'float32' } }: TrainingOptions): Graph {
+  const fused = forWebGpu ? fuseProducts(computeRmsDeviations(graph), { product: 'Gemm' }) : fuseProducts(graph);
+  return mergeEqualNodes(gateWeights(narrowProducts(fused, products)));
+}
 
 function keepOutputs(graph: Graph, wanted: (name: string) => boolean): void {
   graph.outputs.splice(0, graph.outputs.length, ...graph.outputs.filter((o) => wanted(o.name)));

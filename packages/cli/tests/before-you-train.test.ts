@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -24,9 +24,23 @@ test('init, caches, validate, train', async () => {
   expect(early.stdout).toContain('error: config.toml, line 12: There is nothing to train on');
   expect(early.code).toBe(2);
 
+  const estimated = await musubi('estimate', '--config_file', 'config.toml', '--json');
+  expect(estimated.code).toBe(0);
+  expect(JSON.parse(estimated.stdout)).toMatchObject({
+    source: 'pictures',
+    buckets: [{ width: 80, height: 64, batchesPerEpoch: 3 }],
+  });
+
   const caching = ['--architecture', 'wan', '--dataset_config', 'dataset.toml'];
   const latents = ['cache_latents', ...caching, '--vae', 'vae.safetensors'];
   const texts = ['cache_text_encoder_outputs', ...caching, '--t5', 'umt5.safetensors', '--tokenizer', 'tokenizer'];
+  writeFileSync(join(project.folder, 'images', 'none.png'), 'no picture');
+  writeFileSync(join(project.folder, 'images', 'none.txt'), 'none');
+  const unreadable = await musubi('validate', ...latents);
+  expect(unreadable.stdout).toMatch(/none[.]png/);
+  expect(unreadable.code).toBe(2);
+  for (const name of ['none.png', 'none.txt']) rmSync(join(project.folder, 'images', name));
+
   for (const command of [latents, texts]) {
     const looked = await musubi('validate', ...command);
     expect([looked.stdout, looked.code]).toEqual(['Nothing is wrong.\n', 0]);

@@ -2,7 +2,7 @@ import type { TrainConfig } from '@musubi/config';
 import type { TrainingData } from '@musubi/dataset';
 import type { Architecture } from '@musubi/models';
 
-import { totalmem } from 'node:os';
+import { machineMemory } from '@musubi/runtime/node';
 
 import { type PlannedAttention, planAttention } from '../plan-attention.ts';
 
@@ -20,5 +20,5 @@ export const chooseAttention = <Config>(
     datasets,
     gradientCheckpointing: config.gradientCheckpointing,
     gradientCheckpointingEvery: config.gradientCheckpointingEvery,
-    totalMemoryBytes: totalmem(),
+    totalMemoryBytes: machineMemory(),
   });
