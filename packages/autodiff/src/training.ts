@@ -1,6 +1,13 @@
-import type { AttentionPlan, Graph, Node } from '@musubi/onnx-graph';
+import type { AttentionPlan, Graph, NarrowProductsOptions, Node } from '@musubi/onnx-graph';
 
-import { computeRmsDeviations, fuseProducts, gateWeights, lowerAttention, rewriteGraph } from '@musubi/onnx-graph';
+import {
+  computeRmsDeviations,
+  fuseProducts,
+  gateWeights,
+  lowerAttention,
+  narrowProducts,
+  rewriteGraph,
+} from '@musubi/onnx-graph';
 
 import { AutodiffError } from './errors.ts';
 import { type VjpOptions, blockOf, vjp } from './vjp.ts';
@@ -23,6 +30,13 @@ export interface TrainingOptions {
    * deviations of the forward pass. Default false.
    */
   readonly forWebGpu?: boolean;
+  /** Matrix products in 16 bits; default: in float32. Gradients come out as float32. */
+  readonly products?: NarrowProductsOptions;
+  /**
+   * Name of an input `[1]` by which all gradients are multiplied, so that small ones are not lost where products are in
+   * float16; default: none.
+   */
+  readonly lossScale?: string;
 }
 
 /** Graphs of one training run, made only of operators that every stock ONNX Runtime build has. */
@@ -42,7 +56,7 @@ export interface TrainingGraphs {
  * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
  */
 export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
-  const { loss, trainable, gradientCheckpointing = false, attention = 'whole', forWebGpu = false } = options;
+  const { loss, trainable, gradientCheckpointing = false, attention = 'whole', lossScale } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
     throw new AutodiffError(
@@ -59,6 +73,7 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
     attention === 'whole' || (gradientCheckpointing && !isOverSequence(node)) ? 'whole' : undefined;
   const { graph, gradients } = vjp(lowerAttention(forward, kept), [loss], trainable, {
     ...segments,
+    ...(lossScale === undefined ? {} : { scale: lossScale }),
     attention: (node) => {
       const plan = planOf(node);
       return plan === 'whole' ? { chunks: 1, rows: 1 } : plan;
@@ -72,8 +87,8 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
   const { graph: evaluation } = rewriteGraph(forward);
   keepOutputs(evaluation, (name) => name === loss);
   return {
-    training: lower(lowerAttention(graph, planOf), forWebGpu),
-    evaluation: lower(lowerAttention(evaluation, planOf), forWebGpu),
+    training: lower(lowerAttention(graph, planOf), options),
+    evaluation: lower(lowerAttention(evaluation, planOf), options),
   };
 }
 
@@ -83,8 +98,9 @@ const isOverSequence = ({ inputs }: Node): boolean => typeof inputs[1]?.shape[2]
 /** Name of the output that holds the gradient of a parameter. */
 export const gradientName = (parameter: string): string => `grad/${parameter}`;
 
-const lower = (graph: Graph, forWebGpu: boolean): Graph =>
-  gateWeights(forWebGpu ? computeRmsDeviations(graph) : fuseProducts(graph));
+function lower(graph: Graph, { forWebGpu = false, products = { dtype: 'float32' } }: TrainingOptions): Graph {
+  return gateWeights(narrowProducts(forWebGpu ? computeRmsDeviations(graph) : fuseProducts(graph), products));
+}
 
 function keepOutputs(graph: Graph, wanted: (name: string) => boolean): void {
   graph.outputs.splice(0, graph.outputs.length, ...graph.outputs.filter((o) => wanted(o.name)));

@@ -26,6 +26,8 @@ export interface VjpOptions {
   readonly segmentOf?: (node: Node) => string | undefined;
   /** Pieces in which the backward pass of an `Attention` node computes its scores again; by default one. */
   readonly attention?: (node: Node) => AttentionChunks;
+  /** Name of an input `[1]`, made here, that is the cotangent of scalar outputs in place of 1. */
+  readonly scale?: string;
 }
 
 export interface Vjp {
@@ -54,7 +56,7 @@ export function vjp(source: Graph, outputs: readonly string[], wrt: readonly str
   const uses = (value: Value) => [...consumers(value), ...(targets.includes(value) ? [null] : [])];
   const nodes = [...graph.nodes];
 
-  targets.forEach((value, i) => cotangents.add(value, seed(graph, value, outputs[i] ?? '')));
+  targets.forEach((value, i) => cotangents.add(value, seed(graph, value, outputs[i] ?? '', options.scale)));
 
   let recompute: Recompute | undefined;
   for (const node of nodes.toReversed()) {
@@ -195,11 +197,17 @@ function activeNodes(graph: Graph, parameters: readonly Value[], targets: readon
   return { nodes, values };
 }
 
-function seed(graph: Graph, value: Value, name: string): Value {
-  if (value.shape.length === 0 || value.shape.every((d) => d === 1))
-    return graph.withScope('grad', () => full(graph, value.shape, 1));
+function seed(graph: Graph, value: Value, name: string, scale: string | undefined): Value {
+  if (value.shape.every((d) => d === 1)) {
+    return graph.withScope('grad', () =>
+      scale === undefined ? full(graph, value.shape, 1) : reshape(inputOf(graph, scale), value.shape),
+    );
+  }
   return graph.input(`cotangent/${name}`, value.dtype, value.shape);
 }
+
+const inputOf = (graph: Graph, name: string): Value =>
+  graph.inputs.find((input) => input.name === name) ?? graph.input(name, 'float32', [1]);
 
 function named<T extends { name: string }>(list: readonly T[], name: string, what: string): T {
   const found = list.find((item) => item.name === name);

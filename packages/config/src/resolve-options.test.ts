@@ -66,6 +66,7 @@ describe('every option that works', () => {
     dim_from_weights: ['--network_weights', 'a.safetensors'],
     lr_scheduler_min_lr_ratio: ['0.5'],
     device: ['webgpu'],
+    mixed_precision: ['bf16'],
     save_precision: ['bf16'],
     timestep_sampling: ['shift'],
     qinglong_preset: ['musubi-0.3.4'],

@@ -107,14 +107,6 @@ export const optionRules: readonly OptionRule[] = [
     remedy: 'Remove it, or choose another optimizer.',
   },
   {
-    option: 'compile_dynamic',
-    task: 'train',
-    severity: 'refused',
-    isBroken: ({ get }) => get('compile') === true && get('compile_dynamic') === 'false',
-    reason: 'one graph serves the shapes of all buckets; a graph of its own for each is not in this release.',
-    remedy: 'Remove it, or write compile_dynamic = "true".',
-  },
-  {
     option: 'blocks_to_swap',
     severity: 'refused',
     isBroken: (values) => number(values.get('blocks_to_swap')) > mostBlocks(values),

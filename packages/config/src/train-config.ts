@@ -11,6 +11,8 @@ export type QinglongPreset = (typeof qinglongPresets)[number];
 export type WeightingScheme = (typeof weightingSchemes)[number];
 /** LoRA, LoHa (Hadamard products) or LoKr (Kronecker products). */
 export type NetworkKind = 'lora' | 'loha' | 'lokr';
+/** `--mixed_precision` */
+export type MixedPrecision = 'no' | 'fp16' | 'bf16';
 export type SavePrecision = 'fp32' | 'fp16' | 'bf16';
 
 /** A number of optimizer steps, or a share (0…1) of all steps of the run; see `countSteps`. */
@@ -166,6 +168,8 @@ export interface TrainConfig {
   readonly device: DeviceChoice;
   /** A step of which the device leaves operators to the CPU ends the run. */
   readonly strictDevice: boolean;
+  /** Number type of matrix products, where the device has it; null: `no`. */
+  readonly mixedPrecision: MixedPrecision | null;
 
   readonly outputDir: string;
   /** File name of the result without extension. */

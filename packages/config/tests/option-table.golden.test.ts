@@ -48,8 +48,8 @@ const oursInTraining = [
 const ours: Readonly<Record<CommandSpec['task'], readonly string[]>> = {
   train: oursInTraining,
   'train model': oursInTraining,
-  'cache latents': ['architecture'],
-  'cache text': ['architecture', 'tokenizer'],
+  'cache latents': ['architecture', 'strict_device'],
+  'cache text': ['architecture', 'strict_device', 'tokenizer'],
   generate: ['architecture'],
   'average loras': [],
   'merge loras': [],

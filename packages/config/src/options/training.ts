@@ -54,8 +54,8 @@ export const trainingOptions: readonly OptionSpec[] = [
     isBasic: true,
     choices: ['no', 'fp16', 'bf16'],
     group: 'training',
-    help: 'Number type of the computation.',
-    support: accepted('the CPU computes in float32; only the metadata of the saved file differ', ['no']),
+    help: 'Number type of matrix products where the device has it: CUDA both, WebGPU and DirectML fp16; the CPU computes in float32.',
+    support: works,
   },
   {
     name: 'gradient_checkpointing',

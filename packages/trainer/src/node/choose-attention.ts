@@ -2,7 +2,7 @@ import type { TrainConfig } from '@musubi/config';
 import type { TrainingData } from '@musubi/dataset';
 import type { Architecture } from '@musubi/models';
 
-import { totalmem } from 'node:os';
+import { machineMemory } from '@musubi/runtime/node';
 
 import { type PlannedAttention, planAttention } from '../plan-attention.ts';
 
@@ -19,5 +19,5 @@ export const chooseAttention = <Config>(
     config,
     datasets,
     gradientCheckpointing,
-    totalMemoryBytes: totalmem(),
+    totalMemoryBytes: machineMemory(),
   });
