@@ -124,6 +124,13 @@ export const optionRules: readonly OptionRule[] = [
     remedy: 'Add gradient_checkpointing = true.',
   },
   {
+    option: 'gradient_checkpointing_every',
+    severity: 'refused',
+    isBroken: ({ get }) => number(get('gradient_checkpointing_every')) > 1 && get('gradient_checkpointing') !== true,
+    reason: 'no block is computed again without gradient_checkpointing.',
+    remedy: 'Add gradient_checkpointing = true, or remove it.',
+  },
+  {
     option: 'offload_inactive_dit',
     task: 'train',
     severity: 'refused',

@@ -41,6 +41,7 @@ const oursInTraining = [
   'fp8_cache_dir',
   'attn_mode',
   'attn_chunk',
+  'gradient_checkpointing_every',
   'show_lr_schedule',
   'qinglong_preset',
   'qinglong_ratios',

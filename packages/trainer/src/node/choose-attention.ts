@@ -8,16 +8,17 @@ import { type PlannedAttention, planAttention } from '../plan-attention.ts';
 
 /** How attention is computed on this machine. */
 export const chooseAttention = <Config>(
-  { attention, gradientCheckpointing }: Pick<TrainConfig, 'attention' | 'gradientCheckpointing'>,
+  config: Pick<TrainConfig, 'attention' | 'gradientCheckpointing' | 'gradientCheckpointingEvery'>,
   architecture: Architecture<Config>,
-  config: Config,
+  modelConfig: Config,
   { datasets }: Pick<TrainingData, 'datasets'>,
 ): PlannedAttention =>
   planAttention({
-    choice: attention,
+    choice: config.attention,
     architecture,
-    config,
+    config: modelConfig,
     datasets,
-    gradientCheckpointing,
+    gradientCheckpointing: config.gradientCheckpointing,
+    gradientCheckpointingEvery: config.gradientCheckpointingEvery,
     totalMemoryBytes: machineMemory(),
   });

@@ -86,6 +86,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     const highBase = high && (await store(high, 'dit_high_noise', []));
     const attention = chooseAttention(config, wan, model.config, data);
     logger(attention.reason);
+    describeCheckpointing(config, wan.attention(model.config).layers, logger);
     const memory = memoryFor(
       highBase && !config.offloadInactiveDit ? [base, highBase] : [base],
       attention.plan !== 'whole',
@@ -229,6 +230,16 @@ function describeModels(config: TrainConfig, boundary: number | null, logger: (l
       'num_timestep_buckets spreads timesteps less evenly here: most are drawn again to fit the model of the batch.',
     );
   }
+}
+
+function describeCheckpointing(
+  { gradientCheckpointing, gradientCheckpointingEvery: every }: TrainConfig,
+  blocks: number,
+  logger: (line: string) => void,
+): void {
+  if (!gradientCheckpointing || every === 1) return;
+  const count = Math.floor(blocks / every);
+  logger(`gradient_checkpointing_every ${every}: ${count || 'none'} of ${blocks} blocks are computed again`);
 }
 
 function describeRun(

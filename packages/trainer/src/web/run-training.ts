@@ -198,11 +198,18 @@ function find(files: ReadonlyMap<string, Blob>, option: string, path: string): B
   throw new TrainerError('FILE_UNUSABLE', found, 'Add the file, or correct its name.', { option, file: path });
 }
 
-function assertSupported({ ditHighNoise, baseWeights }: TrainConfig): void {
-  const option = ditHighNoise !== null ? 'dit_high_noise' : baseWeights.length > 0 ? 'base_weights' : null;
+function assertSupported(config: TrainConfig): void {
+  const option = unsupportedOption(config);
   if (option === null) return;
   const found = `${option} does not work in browsers.`;
   throw new TrainerError('OPTION_CONFLICT', found, 'Leave it out, or train with @musubi/cli.', { option });
+}
+
+function unsupportedOption({ ditHighNoise, baseWeights, eightBitBase }: TrainConfig): string | null {
+  if (ditHighNoise !== null) return 'dit_high_noise';
+  if (baseWeights.length > 0) return 'base_weights';
+  if (eightBitBase !== null) return eightBitBase.method === 'int8' ? 'int8_base' : 'fp8_base';
+  return null;
 }
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
