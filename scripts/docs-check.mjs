@@ -1,22 +1,33 @@
 // Type-checks and runs every ts example of the READMEs, the guide and docstrings and compares what it prints with what its comments say.
+// Those for browsers are type-checked and bundled.
 // The convention is described in CONTRIBUTING.md. `node scripts/docs-check.mjs [PATH…]` takes beginnings of paths.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
 import ts from 'typescript';
-import { emptyExampleTags, outputProblem, readDocstringExamples, readExamples } from './lib/doc-examples.mjs';
+import {
+  emptyExampleTags,
+  neighboursOf,
+  outputProblem,
+  readBrowserExamples,
+  readDocstringExamples,
+  readExamples,
+} from './lib/doc-examples.mjs';
 import { guides } from './lib/guide.mjs';
 import { createChecklist, runAsScript, runNode } from './lib/run.mjs';
 import { readJson, readPackages, root } from './lib/workspace.mjs';
 
 /** @param {readonly string[]} wanted beginnings of the paths to check, relative to the repository; none means all */
-export function checkDocs(wanted = []) {
+export async function checkDocs(wanted = []) {
   const isWanted = (file) => wanted.length === 0 || wanted.some((beginning) => file.startsWith(beginning));
   const { holds, counts } = createChecklist();
   const ofReadmes = readmes().filter(isWanted).flatMap(readExamples);
   const ofDocstrings = sources().filter(isWanted).flatMap(readDocstringExamples);
-  const examples = [...ofReadmes, ...ofDocstrings];
+  const allForBrowsers = readmes().flatMap(readBrowserExamples);
+  const forBrowsers = allForBrowsers.filter(({ file }) => isWanted(file));
+  const examples = [...ofReadmes, ...ofDocstrings, ...forBrowsers];
   const folder = createWorkFolder();
   try {
     examples.forEach((example, index) => {
@@ -28,6 +39,10 @@ export function checkDocs(wanted = []) {
     for (const example of ofReadmes.filter(isSound)) problems.set(basename(example.path), runProblem(example, folder));
     for (const [path, problem] of runTogether(ofDocstrings.filter(isSound), folder))
       problems.set(basename(path), problem);
+    for (const example of forBrowsers.filter(isSound)) {
+      const names = new Set(allForBrowsers.map(({ name }) => name));
+      problems.set(basename(example.path), await bundleProblem(example, names));
+    }
     for (const { file, line, path } of examples) {
       const found = problems.get(basename(path));
       holds(`${file}, example at line ${line}: ${found}`, found === undefined);
@@ -102,6 +117,27 @@ function typeProblems(examples) {
 function runProblem({ path, code }, folder) {
   const { ok, status, stdout, stderr } = runTypeScript(path, [], mkdtempSync(join(folder, 'run-')));
   return ok ? outputProblem(code, stdout) : `it ends with ${status}\n${stderr}`;
+}
+
+/** What keeps an example from being bundled for browsers; undefined when nothing does. */
+async function bundleProblem({ path, code, name }, names) {
+  if (!name) return 'its first line is no name of a file, e.g. // page.ts';
+  const missing = neighboursOf(code).filter((neighbour) => !names.has(neighbour));
+  if (missing.length > 0) return `it names ${missing}, and no example has that name`;
+  try {
+    await build({
+      entryPoints: [path],
+      bundle: true,
+      write: false,
+      format: 'esm',
+      platform: 'browser',
+      conditions: ['@musubi/source'],
+      logLevel: 'silent',
+    });
+    return undefined;
+  } catch (error) {
+    return `it does not bundle for browsers\n${error.message}`;
+  }
 }
 
 /** Runs the short examples of docstrings one after the other in one process; returns the problem of each by its path. */

@@ -9,6 +9,17 @@ export function readExamples(file) {
   return blocksOf(file, readText(file), /^```ts\n(.*?)^```/gms);
 }
 
+/** Blocks of a README that are fenced as `ts browser`: files of a page, which have their name in the first line. */
+export function readBrowserExamples(file) {
+  const blocks = blocksOf(file, readText(file), /^```ts browser\n(.*?)^```/gms);
+  return blocks.map((block) => ({ ...block, name: /^\/\/ ([\w-]+\.ts)\n/.exec(block.code)?.[1] }));
+}
+
+/** What the code of a page finds beside it, e.g. the script of a worker. */
+export function neighboursOf(code) {
+  return [...code.matchAll(/new URL\('\.\/([^']+)', import\.meta\.url\)/g)].map(([, name]) => name);
+}
+
 /** Every block of a source file's docstrings that is fenced as ts. */
 export function readDocstringExamples(file) {
   const blocks = blocksOf(file, readText(file), /^ *\* ```ts\n((?: *\*.*\n)*?) *\* ```/gm);

@@ -1,5 +1,5 @@
-// A reader of small float32 safetensors files that is independent of the package under test.
-import { existsSync, readFileSync } from 'node:fs';
+// Reads and changes small float32 safetensors files, independently of the package under test.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** What differs between two files: keys in their order, dtypes, shapes, values by more than `atol`. */
 export function tensorProblems(actualPath, expectedPath, atol) {
@@ -20,6 +20,22 @@ export function tensorProblems(actualPath, expectedPath, atol) {
     if (!(largest <= atol)) problems.push(`${key} differs by ${largest}`);
   }
   return problems;
+}
+
+/** Rewrites a file of float32 tensors as bfloat16: the upper half of each number. */
+export function cutToBfloat16(path) {
+  const bytes = readFileSync(path);
+  const start = 8 + Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.toString('utf8', 8, start));
+  for (const tensor of Object.values(header).filter(({ dtype }) => dtype === 'F32')) {
+    tensor.dtype = 'BF16';
+    tensor.data_offsets = tensor.data_offsets.map((offset) => offset / 2);
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  const upper = bytes.subarray(start).filter((_, i) => i % 4 >= 2);
+  writeFileSync(path, Buffer.concat([length, json, upper]));
 }
 
 function readTensors(path) {

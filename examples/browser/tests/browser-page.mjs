@@ -56,6 +56,11 @@ export async function dropPaths(page, paths) {
   await session.detach();
 }
 
+/** Waits until the table of losses has `least` rows. */
+export async function followRows(page, least, { timeout = 240_000 } = {}) {
+  await page.waitForFunction((count) => document.querySelectorAll('#rows tr').length >= count, { timeout }, least);
+}
+
 /** Waits until the run has ended; gives the lengths that the curve had on the way. */
 export async function followRun(page, { timeout = 240_000 } = {}) {
   const lengths = [];

@@ -1,9 +1,17 @@
-import type { AttentionPlan, Graph, Node } from '@musubi/onnx-graph';
+import type { AttentionPlan, Graph, NarrowProductsOptions, Node } from '@musubi/onnx-graph';
 
-import { computeRmsDeviations, fuseProducts, gateWeights, lowerAttention, rewriteGraph } from '@musubi/onnx-graph';
+import {
+  computeRmsDeviations,
+  fuseProducts,
+  gateWeights,
+  lowerAttention,
+  narrowProducts,
+  rewriteGraph,
+} from '@musubi/onnx-graph';
 
 import { AutodiffError } from './errors.ts';
-import { type VjpOptions, blockOf, vjp } from './vjp.ts';
+import { recomputedBlocks } from './recomputed-blocks.ts';
+import { vjp } from './vjp.ts';
 
 export interface TrainingOptions {
   /** Name of the scalar output to minimize. */
@@ -12,6 +20,11 @@ export interface TrainingOptions {
   readonly trainable: readonly string[];
   /** Recompute each block of the model in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /**
+   * With `gradientCheckpointing`: recompute every how many blocks one, counted from the last, so that the last is kept
+   * unless all are recomputed. Default 1: all.
+   */
+  readonly gradientCheckpointingEvery?: number;
   /**
    * How attention over the sequence is computed, by default whole. In pieces its memory grows with the sequence, not its
    * square: scores are computed a piece at a time, and again for the backward pass.
@@ -23,6 +36,13 @@ export interface TrainingOptions {
    * deviations of the forward pass. Default false.
    */
   readonly forWebGpu?: boolean;
+  /** Matrix products in 16 bits; default: in float32. Gradients come out as float32. */
+  readonly products?: NarrowProductsOptions;
+  /**
+   * Name of an input `[1]` by which all gradients are multiplied, so that small ones are not lost where products are in
+   * float16; default: none.
+   */
+  readonly lossScale?: string;
 }
 
 /** Graphs of one training run, made only of operators that every stock ONNX Runtime build has. */
@@ -42,7 +62,7 @@ export interface TrainingGraphs {
  * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
  */
 export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
-  const { loss, trainable, gradientCheckpointing = false, attention = 'whole', forWebGpu = false } = options;
+  const { loss, trainable, attention = 'whole', lossScale } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
     throw new AutodiffError(
@@ -52,13 +72,14 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
       'Reduce it to one number.',
     );
   }
-  const segments: VjpOptions = gradientCheckpointing ? { segmentOf: blockOf } : {};
+  const segmentOf = segmentsOf(forward, options);
   const planOf = (node: Node): AttentionPlan => (isOverSequence(node) ? attention : 'whole');
   // What is lowered now has its probabilities kept, or computed again with its block; the rest computes them again itself.
   const kept = (node: Node) =>
-    attention === 'whole' || (gradientCheckpointing && !isOverSequence(node)) ? 'whole' : undefined;
+    attention === 'whole' || (segmentOf(node) !== undefined && !isOverSequence(node)) ? 'whole' : undefined;
   const { graph, gradients } = vjp(lowerAttention(forward, kept), [loss], trainable, {
-    ...segments,
+    segmentOf,
+    ...(lossScale === undefined ? {} : { scale: lossScale }),
     attention: (node) => {
       const plan = planOf(node);
       return plan === 'whole' ? { chunks: 1, rows: 1 } : plan;
@@ -72,9 +93,17 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
   const { graph: evaluation } = rewriteGraph(forward);
   keepOutputs(evaluation, (name) => name === loss);
   return {
-    training: lower(lowerAttention(graph, planOf), forWebGpu),
-    evaluation: lower(lowerAttention(evaluation, planOf), forWebGpu),
+    training: lower(lowerAttention(graph, planOf), options),
+    evaluation: lower(lowerAttention(evaluation, planOf), options),
   };
+}
+
+/** The block that a node is recomputed with, or undefined. */
+function segmentsOf(
+  forward: Graph,
+  { gradientCheckpointing = false, gradientCheckpointingEvery = 1 }: TrainingOptions,
+): (node: Node) => string | undefined {
+  return gradientCheckpointing ? recomputedBlocks(forward, gradientCheckpointingEvery) : () => undefined;
 }
 
 /** True where the number of keys is symbolic; scores against a fixed number of keys grow with the sequence as they are. */
@@ -83,8 +112,9 @@ const isOverSequence = ({ inputs }: Node): boolean => typeof inputs[1]?.shape[2]
 /** Name of the output that holds the gradient of a parameter. */
 export const gradientName = (parameter: string): string => `grad/${parameter}`;
 
-const lower = (graph: Graph, forWebGpu: boolean): Graph =>
-  gateWeights(forWebGpu ? computeRmsDeviations(graph) : fuseProducts(graph));
+function lower(graph: Graph, { forWebGpu = false, products = { dtype: 'float32' } }: TrainingOptions): Graph {
+  return gateWeights(narrowProducts(forWebGpu ? computeRmsDeviations(graph) : fuseProducts(graph), products));
+}
 
 function keepOutputs(graph: Graph, wanted: (name: string) => boolean): void {
   graph.outputs.splice(0, graph.outputs.length, ...graph.outputs.filter((o) => wanted(o.name)));

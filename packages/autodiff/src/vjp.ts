@@ -16,6 +16,7 @@ import type { RuleCall } from './rules/rule.ts';
 
 import { AutodiffError } from './errors.ts';
 import { type Recompute, createRecompute } from './recompute.ts';
+import { blockOf } from './recomputed-blocks.ts';
 import { gradientRules, nonDifferentiable } from './rules/table.ts';
 
 export interface VjpOptions {
@@ -26,6 +27,8 @@ export interface VjpOptions {
   readonly segmentOf?: (node: Node) => string | undefined;
   /** Pieces in which the backward pass of an `Attention` node computes its scores again; by default one. */
   readonly attention?: (node: Node) => AttentionChunks;
+  /** Name of an input `[1]`, made here, that is the cotangent of scalar outputs in place of 1. */
+  readonly scale?: string;
 }
 
 export interface Vjp {
@@ -54,15 +57,20 @@ export function vjp(source: Graph, outputs: readonly string[], wrt: readonly str
   const uses = (value: Value) => [...consumers(value), ...(targets.includes(value) ? [null] : [])];
   const nodes = [...graph.nodes];
 
-  targets.forEach((value, i) => cotangents.add(value, seed(graph, value, outputs[i] ?? '')));
+  targets.forEach((value, i) => cotangents.add(value, seed(graph, value, outputs[i] ?? '', options.scale)));
 
   let recompute: Recompute | undefined;
+  // Parameter gradients since the last segment began: an earlier block's recomputation waits for them.
+  let parameterGradients: Value[] = [];
   for (const node of nodes.toReversed()) {
     if (!active.nodes.has(node) || !node.outputs.some((v) => cotangents.has(v))) continue;
     const segment = options.segmentOf?.(node);
-    if (segment !== recompute?.segment) {
-      const after = [...node.outputs.flatMap((v) => cotangents.get(v) ?? []), ...(recompute?.gradients ?? [])];
-      recompute = segment === undefined ? undefined : createRecompute(segment, options, after);
+    if (segment === undefined) {
+      recompute = undefined;
+    } else if (segment !== recompute?.segment) {
+      const after = [...node.outputs.flatMap((v) => cotangents.get(v) ?? []), ...parameterGradients];
+      recompute = createRecompute(segment, options, after);
+      parameterGradients = [];
     }
     graph.withScope(`grad/${node.name}`, () => {
       for (const [input, gradient] of differentiate(node, {
@@ -73,16 +81,13 @@ export function vjp(source: Graph, outputs: readonly string[], wrt: readonly str
         attention: options.attention?.(node) ?? inOnePiece,
       })) {
         cotangents.add(input, gradient);
-        if (input.kind === 'input') recompute?.gradients.push(gradient);
+        if (input.kind === 'input') parameterGradients.push(gradient);
       }
     });
   }
   const gradients = parameters.map((p) => cotangents.get(p) ?? fullLike(p, 0));
   return { graph, gradients };
 }
-
-/** The block of a model that a node was built in: the first part of its scope that ends in a number, e.g. `blocks.3`. */
-export const blockOf = (node: Node): string | undefined => /^[^/]*\.\d+(?=\/|$)/.exec(node.scope)?.[0];
 
 interface Context {
   readonly active: Active;
@@ -195,11 +200,17 @@ function activeNodes(graph: Graph, parameters: readonly Value[], targets: readon
   return { nodes, values };
 }
 
-function seed(graph: Graph, value: Value, name: string): Value {
-  if (value.shape.length === 0 || value.shape.every((d) => d === 1))
-    return graph.withScope('grad', () => full(graph, value.shape, 1));
+function seed(graph: Graph, value: Value, name: string, scale: string | undefined): Value {
+  if (value.shape.every((d) => d === 1)) {
+    return graph.withScope('grad', () =>
+      scale === undefined ? full(graph, value.shape, 1) : reshape(inputOf(graph, scale), value.shape),
+    );
+  }
   return graph.input(`cotangent/${name}`, value.dtype, value.shape);
 }
+
+const inputOf = (graph: Graph, name: string): Value =>
+  graph.inputs.find((input) => input.name === name) ?? graph.input(name, 'float32', [1]);
 
 function named<T extends { name: string }>(list: readonly T[], name: string, what: string): T {
   const found = list.find((item) => item.name === name);

@@ -4,7 +4,7 @@ import { createTerminalProgress } from '@musubi/tracking/node';
 
 import type { CliContext } from './context.ts';
 import { listenForInterruption } from './interruption.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 import type { CacheHooks, CachingOutcome } from './trainer.ts';
 
 type CachingCommand = Extract<ResolvedCommand, { readonly task: 'cache latents' | 'cache text' }>;

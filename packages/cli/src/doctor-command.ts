@@ -6,7 +6,7 @@ import { type Machine, thisMachine } from './doctor/machine.ts';
 import { cudaPair, fetchWithNpm, librariesOf, placeCuda, removeCuda } from './doctor/fix-cuda.ts';
 import { remedies } from './doctor/remedies.ts';
 import { CliError } from './errors.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 import { countFindings, printFindings } from './report-findings.ts';
 
 /**

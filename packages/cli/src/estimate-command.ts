@@ -1,7 +1,7 @@
 import type { TrainConfig } from '@musubi/config';
 
 import type { CliContext } from './context.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 import { formatBytes, formatSeconds, table } from './quantities.ts';
 import type { RunEstimate } from './trainer.ts';
 

@@ -9,7 +9,7 @@ import { CliError } from './errors.ts';
 import { type Asker, terminalAsker } from './init/ask.ts';
 import { configText, datasetText } from './init/files.ts';
 import { parseInit, settingTable, type InitArguments, type Setting, type Settings } from './init/settings.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 
 /** `musubi init`: writes a configuration and a dataset configuration, each value with a comment. */
 export async function initCommand(

@@ -60,3 +60,20 @@ test.each([
   expect(stderr).toContain(message);
   expect(code).toBe(2);
 });
+
+test.each([
+  ['--profile', 'profile = "ABSENT": '],
+  ['', 'model = "ABSENT": '],
+])('a file that is not there exits with 2 and is named: %s', async (option, message) => {
+  const absent = join(folder, 'absent');
+  const { code, stderr } = await run(...(option ? [folder, option, absent] : [absent]));
+  expect(stderr).toContain(message.replace('ABSENT', absent));
+  expect(stderr).toMatch(/^error: .*Give .*[.]\n$/);
+  expect(code).toBe(2);
+});
+
+test('a file that is no model exits with 2 and is named', async () => {
+  const { code, stderr } = await run(join(folder, 'profile.json'));
+  expect(stderr).toMatch(/^error: model = ".*profile[.]json": .*no(t an)? .*model.*\n$/i);
+  expect(code).toBe(2);
+});

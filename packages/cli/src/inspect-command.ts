@@ -16,7 +16,7 @@ import type { CliContext } from './context.ts';
 import { CliError } from './errors.ts';
 import { readProfile, type ProfiledOperator } from './profile.ts';
 import { formatBytes, formatSeconds, table } from './quantities.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 
 /** What `musubi inspect --json` prints. Bytes, seconds. */
 interface Inspection {
@@ -47,10 +47,10 @@ interface Inspection {
 /**
  * `musubi inspect`: what is in a graph and what a run of it costs.
  *
- * @throws {CliError} `USAGE`, and `GraphError` for a file that is no model
+ * @throws {CliError} `USAGE`, also for a file that is no model
  */
 export async function inspect(config: InspectConfig, { stdout }: Pick<CliContext, 'stdout'>): Promise<ExitCode> {
-  const graph = decodeModel(await readFile(await modelFile(config.model)));
+  const graph = await openModel(config.model);
   const lengths = chooseLengths(graph, config.dims);
   const profile = config.profile === null ? null : await readProfile(config.profile);
   const memory = createMemoryModel(graph).timeline(lengths);
@@ -79,6 +79,18 @@ export async function inspect(config: InspectConfig, { stdout }: Pick<CliContext
   };
   stdout.write(config.json ? `${JSON.stringify(found, null, 2)}\n` : describe(found, memory.steps));
   return 0;
+}
+
+/** @throws {CliError} `USAGE` for a file that is not there, cannot be read or is no model */
+async function openModel(path: string): Promise<Graph> {
+  try {
+    return decodeModel(await readFile(await modelFile(path)));
+  } catch (cause) {
+    if (!(cause instanceof Error) || !('code' in cause)) throw cause;
+    const problem = 'remedy' in cause ? cause.message : `${cause.message}.`;
+    const remedy = 'Give an ONNX model, or a folder of training artifacts.';
+    throw new CliError('USAGE', `model = "${path}": ${problem}`, remedy, { cause });
+  }
 }
 
 /** The file itself, or the training graph of a folder of artifacts. */

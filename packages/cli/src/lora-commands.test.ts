@@ -103,24 +103,22 @@ test('convert_lora converts there and back', async () => {
 
 describe('mistakes', () => {
   test.each([
-    [['lora_post_hoc_ema'], 2, 'error: 2 problems\n  path is missing. Write the adapter files behind the command.\n'],
+    [['lora_post_hoc_ema'], 'error: 2 problems\n  path is missing. Write the adapter files behind the command.\n'],
     [
       ['lora_post_hoc_ema', 'a', '--output_file', 'b', '--sigma_rel', '0.3'],
-      2,
       'error: --sigma_rel 0.3: expected a number below 0.2887',
     ],
-    [['lora_post_hoc_ema', 'a', '--output_file', 'b', '--beta', '2'], 2, 'error: --beta 2: expected'],
+    [['lora_post_hoc_ema', 'a', '--output_file', 'b', '--beta', '2'], 'error: --beta 2: expected'],
     [
       ['merge_lora', '--lora_multiplier', '1', '2'],
-      2,
       'error: 3 problems\n  --lora_multiplier 1 2: there are 2 factors for 0 files',
     ],
-    [['convert_lora', '--target', 'comfy'], 2, 'error: 3 problems\n  --target comfy: expected one of other, default'],
-    [['convert_lora', '--input', 'absent', '--output', 'x', '--target', 'other'], 1, 'error: '],
-  ])('%j', async (argv, code, message) => {
+    [['convert_lora', '--target', 'comfy'], 'error: 3 problems\n  --target comfy: expected one of other, default'],
+    [['convert_lora', '--input', 'absent', '--output', 'x', '--target', 'other'], 'error: '],
+  ])('%j', async (argv, message) => {
     const result = await run(...argv);
     expect(result.stderr.startsWith(message), result.stderr).toBe(true);
-    expect(result.code).toBe(code);
+    expect(result.code).toBe(2);
   });
 
   test('an output that is an input is refused', async () => {

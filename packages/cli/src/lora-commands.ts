@@ -2,14 +2,15 @@ import type { AverageLorasConfig, ConvertLoraConfig, MergeLorasConfig } from '@m
 import { averageLoraFiles, convertLoraFile, mergeLoraFiles } from '@musubi/lora/node';
 
 import type { CliContext } from './context.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
+import { nameOptions } from './name-options.ts';
 
 type Output = Pick<CliContext, 'stdout' | 'stderr'>;
 
 /** `lora_post_hoc_ema` */
 export async function averageLoras(config: AverageLorasConfig, context: Output): Promise<ExitCode> {
   const { outputFile: output, ...options } = config;
-  await averageLoraFiles({ ...options, output, logger: lines(context) });
+  await nameOptions({ path: config.paths }, () => averageLoraFiles({ ...options, output, logger: lines(context) }));
   return done(context, `Saved ${output}, the average of ${config.paths.length} files.`);
 }
 
@@ -18,13 +19,18 @@ export async function mergeLoras(
   { dit, loras, saveMergedModel }: MergeLorasConfig,
   context: Output,
 ): Promise<ExitCode> {
-  const count = await mergeLoraFiles({ base: dit, adapters: loras, output: saveMergedModel, logger: lines(context) });
+  const files = { dit: [dit], lora_weight: loras.map(({ path }) => path) };
+  const count = await nameOptions(files, () =>
+    mergeLoraFiles({ base: dit, adapters: loras, output: saveMergedModel, logger: lines(context) }),
+  );
   return done(context, `Saved ${saveMergedModel}, ${count} of its weights changed by ${loras.length} adapters.`);
 }
 
 /** `convert_lora` */
 export async function convertLora(config: ConvertLoraConfig, context: Output): Promise<ExitCode> {
-  const count = await convertLoraFile({ ...config, logger: lines(context) });
+  const count = await nameOptions({ input: [config.input] }, () =>
+    convertLoraFile({ ...config, logger: lines(context) }),
+  );
   return done(context, `Saved ${config.output} with ${count} tensors.`);
 }
 

@@ -18,7 +18,7 @@ export interface ProfiledOperator {
  * @throws {CliError} `USAGE` where the file is none
  */
 export async function readProfile(path: string): Promise<ProfiledOperator[]> {
-  const events = parse(await readFile(path, 'utf8'), path);
+  const events = parse(await readFile(path, 'utf8').catch(notRead(path)), path);
   const found = new Map<string, ProfiledOperator>();
   for (const { cat, name, dur, args } of events) {
     const { op_name: operator, provider } = args ?? {};
@@ -53,6 +53,13 @@ function parse(text: string, path: string): readonly Event[] {
   }
   throw unusable(path, 'it is no list of events');
 }
+
+/** A file that is not there, say. */
+const notRead =
+  (path: string) =>
+  (cause: unknown): never => {
+    throw unusable(path, cause instanceof Error ? cause.message : String(cause));
+  };
 
 const unusable = (path: string, reason: string): CliError =>
   new CliError('USAGE', `profile = "${path}": ${reason}.`, 'Give a file that ONNX Runtime wrote with profiling on.');

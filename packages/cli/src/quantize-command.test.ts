@@ -111,7 +111,7 @@ test.each([
 test('a checkpoint that is FP8 already is refused', async () => {
   await run('quantize', input, output, '--architecture', 'wan');
   const again = await run('quantize', output, join(folder, 'again.safetensors'), '--architecture', 'wan');
-  expect(again.exitCode).toBe(1);
+  expect(again.exitCode).toBe(2);
   expect(again.stderr).toMatch(/^error: blocks\.0\..* is F8_E4M3: it has 8 bits already, .*\n$/);
   expect(existsSync(join(folder, 'again.safetensors'))).toBe(false);
 });

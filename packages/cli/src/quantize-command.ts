@@ -5,7 +5,8 @@ import { quantizeFile } from '@musubi/quant-fp8/node';
 
 import type { CliContext } from './context.ts';
 import { listenForInterruption } from './interruption.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
+import { nameOptions } from './name-options.ts';
 
 /** Writes an 8-bit checkpoint and prints each weight with its error, as it is done. */
 export async function quantize(config: QuantizeConfig, context: CliContext): Promise<ExitCode> {
@@ -13,16 +14,18 @@ export async function quantize(config: QuantizeConfig, context: CliContext): Pro
   const { input, output, targets, numWorkers } = config;
   const { signal, stop } = listenForInterruption(context, (line) => stderr.write(`${line}\n`), null);
   try {
-    const report = await quantizeFile(input, output, {
-      // The option table has the choices of the package; it checks them again.
-      targets: typeof targets === 'string' ? (targets as Fp8Architecture) : targets,
-      format: config.format as Fp8Format,
-      mode: config.mode as Fp8Mode,
-      blockSize: config.blockSize,
-      ...(numWorkers === null ? {} : { workers: numWorkers }),
-      signal,
-      onWeight: (weight) => stdout.write(`${describeWeight(weight)}\n`),
-    });
+    const report = await nameOptions({ input: [input] }, () =>
+      quantizeFile(input, output, {
+        // The option table has the choices of the package; it checks them again.
+        targets: typeof targets === 'string' ? (targets as Fp8Architecture) : targets,
+        format: config.format as Fp8Format,
+        mode: config.mode as Fp8Mode,
+        blockSize: config.blockSize,
+        ...(numWorkers === null ? {} : { workers: numWorkers }),
+        signal,
+        onWeight: (weight) => stdout.write(`${describeWeight(weight)}\n`),
+      }),
+    );
     const { weights, others, relativeError } = report;
     const size = formatBytes((await stat(output)).size);
     const plural = weights.length === 1 ? 'weight' : 'weights';

@@ -27,9 +27,8 @@ test.each([
   ['SamplerError', 'UNKNOWN_SAMPLER', 2],
   ['DatasetError', 'CONFIG_INVALID', 2],
   ['DatasetError', 'CAPTION_EXTENSION_MISSING', 2],
-  ['DatasetError', 'CAPTION_MISSING', 1],
   ['DatasetError', 'CACHE_UNREADABLE', 1],
-  ['SafetensorsError', 'TRUNCATED', 1],
+  ['SafetensorsError', 'TRUNCATED', 2],
 ])('%s %s exits with %i', (name, code, exitCode) => {
   expect(reportError(ours(name, code), {})).toEqual({ text: 'error: The file x is wrong. Mend it.\n', exitCode });
 });

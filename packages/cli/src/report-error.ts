@@ -1,7 +1,6 @@
 import { inspect } from 'node:util';
 
-/** Exit codes: 1 the run failed, 2 the command line or a configuration is wrong, 130 stopped by Ctrl-C. */
-export type ExitCode = 0 | 1 | 2 | 130;
+import { exitCodeOf, type ExitCode } from './exit-code.ts';
 
 /**
  * What to print of an error, and the exit code.
@@ -20,7 +19,7 @@ export function reportError(
       lines.length === 1
         ? `error: ${lines[0]}`
         : [`error: ${lines.length} problems`, ...lines.map((line) => `  ${line}`)].join('\n');
-    return { text: `${text}\n${debug}`, exitCode: isConfiguration(error) ? 2 : 1 };
+    return { text: `${printable(text)}\n${debug}`, exitCode: exitCodeOf(error) };
   }
   if (isSystemError(error)) {
     return {
@@ -58,66 +57,9 @@ function problemLines(error: OurError): string[] {
   return error.message.split('\n');
 }
 
-/** Errors about what the user wrote in options or in the dataset configuration: all codes of a class, or some. */
-const configurationErrors: Readonly<Record<string, 'all' | readonly string[]>> = {
-  ConfigError: 'all',
-  SamplerError: 'all',
-  ScheduleError: 'all',
-  OptimizerError: 'all',
-  Fp8Error: [
-    'UNKNOWN_FORMAT',
-    'UNKNOWN_MODE',
-    'UNKNOWN_ARCHITECTURE',
-    'BLOCK_SIZE_INVALID',
-    'WORKERS_INVALID',
-    'NOTHING_MATCHES',
-    'SAME_FILE',
-  ],
-  TrainerError: ['OPTION_CONFLICT'],
-  CliError: ['USAGE'],
-  WandbError: ['WANDB_KEY', 'WANDB_SPOOL'],
-  ModelError: ['UNKNOWN_TASK', 'TASK_MISMATCH', 'BAD_MODEL_CONFIG', 'HEADS_UNKNOWN'],
-  LoraError: [
-    'PATTERN_INVALID',
-    'PATTERN_UNSUPPORTED',
-    'EMPTY_SELECTION',
-    'RANK_INVALID',
-    'ALPHA_INVALID',
-    'RANK_MISMATCH',
-    'ALPHA_MISMATCH',
-    'METADATA_RESOLUTION',
-    'DROPOUT_SHARE',
-    'FACTOR_INVALID',
-    'KIND_MISMATCH',
-    'LORAPLUS_RATIO',
-    'NORM_LIMIT',
-    'AVERAGE_OPTION',
-    'MULTIPLIER_INVALID',
-    'OUTPUT_IS_INPUT',
-  ],
-  DatasetError: [
-    'UNSUPPORTED_CONFIG_FORMAT',
-    'TOML_SYNTAX',
-    'JSON_SYNTAX',
-    'CONFIG_INVALID',
-    'UNKNOWN_ARCHITECTURE',
-    'NO_DATASETS',
-    'NO_SOURCE',
-    'VIDEO_DATASET_UNSUPPORTED_FOR_ARCHITECTURE',
-    'EMPTY_TARGET_FRAMES',
-    'DUPLICATE_CACHE_DIRECTORY',
-    'CACHE_DIRECTORY_MISSING',
-    'OPTION_OUT_OF_RANGE',
-    'CAPTION_EXTENSION_MISSING',
-    'VIDEO_CACHING_UNSUPPORTED',
-  ],
-};
-
-/** A file that an option names and that does not fit another option counts by what is behind it. */
-function isConfiguration({ name, code, cause }: OurError): boolean {
-  const codes = configurationErrors[name];
-  if (codes === 'all' || codes?.includes(code)) return true;
-  return code === 'FILE_UNUSABLE' && isOurs(cause) && isConfiguration(cause);
+/** Messages may quote files: control characters of these would reach the terminal. */
+function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '\ufffd');
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {

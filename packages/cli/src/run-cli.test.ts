@@ -250,7 +250,7 @@ describe('trackers', () => {
   test('a folder that cannot be made is told before training', async () => {
     writeFileSync(join(folder, 'logs'), '');
     const { written, run } = setUp(training);
-    expect(await run('train', ...options(), '--logging_dir', join(folder, 'logs'))).toBe(1);
+    expect(await run('train', ...options(), '--logging_dir', join(folder, 'logs'))).toBe(2);
     expect(written.stderr).toMatch(
       /^error: The log .* cannot be written: .* Choose another output_dir or logging_dir/m,
     );

@@ -3,13 +3,14 @@ import { findCommand, readLaunchLine, resolveCommand, splitCommandLine } from '@
 
 import { processContext, type CliContext } from './context.ts';
 import { commandHelp, programHelp } from './help.ts';
-import { reportError, type ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
+import { reportError } from './report-error.ts';
 
 /**
  * The command line program.
  *
  * @param argv what stands behind `musubi`
- * @returns the exit code: 0, 1 the run failed, 2 the command line or a configuration is wrong, 130 interrupted. It throws
+ * @returns the exit code: 0, 1 the run failed, 2 what was given is wrong, 130 interrupted. It throws
  *   nothing; errors are printed
  */
 export async function runCli(argv: readonly string[], context: CliContext = processContext()): Promise<ExitCode> {

@@ -4,7 +4,7 @@ import { createTerminalProgress } from '@musubi/tracking/node';
 
 import type { CliContext } from './context.ts';
 import { listenForInterruption } from './interruption.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 import { createRunTrackers } from './run-trackers.ts';
 import type { TrainEvent, TrainHooks, TrainOutcome } from './trainer.ts';
 import { writeConfig } from './write-config.ts';

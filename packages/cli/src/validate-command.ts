@@ -10,7 +10,7 @@ import { checkCacheLatents, checkCacheTexts, checkTraining, findingsOf, type Fin
 
 import type { CliContext } from './context.ts';
 import { CliError } from './errors.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 import { countFindings, isGood, printFindings, type FindingsReport } from './report-findings.ts';
 
 /**

@@ -2,7 +2,7 @@ import { findWandbSpools, syncWandbSpool } from '@musubi/tracking/node';
 
 import type { CliContext } from './context.ts';
 import { CliError } from './errors.ts';
-import type { ExitCode } from './report-error.ts';
+import type { ExitCode } from './exit-code.ts';
 import { wandbClient } from './run-trackers.ts';
 
 /**

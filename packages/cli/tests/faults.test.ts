@@ -36,13 +36,13 @@ const faults: readonly Fault[] = [
   {
     name: 'a checkpoint that is not there',
     options: [...sizes, '--dit', 'gone.safetensors'],
-    code: 1,
+    code: 2,
     says: ['dit = "gone.safetensors"', 'does not exist', 'Check the path.'],
   },
   {
     name: 'a checkpoint that was cut off',
     change: (folder) => truncate(join(folder, 'dit.safetensors'), 300_000),
-    code: 1,
+    code: 2,
     says: [/dit = "dit.safetensors": the file has 300000 bytes, .* are missing/, 'download or copy it again'],
   },
   {
@@ -50,14 +50,14 @@ const faults: readonly Fault[] = [
     change: (folder) =>
       writeFile(join(folder, 'model.pth'), Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(64)])),
     options: [...sizes, '--dit', 'model.pth'],
-    code: 1,
+    code: 2,
     says: ['dit = "model.pth"', 'the archive has no end record', 'download or copy it again'],
   },
   {
     name: 'a PyTorch file that wants to run a program',
     change: (folder) => writeFile(join(folder, 'model.pth'), pthOf(reduce(global('os', 'system'), pickledText('id')))),
     options: [...sizes, '--dit', 'model.pth'],
-    code: 1,
+    code: 2,
     says: ['dit = "model.pth"', 'wants "os.system"', 'Nothing was executed', 'torch.save(model.state_dict(), path)'],
   },
   {
@@ -67,13 +67,13 @@ const faults: readonly Fault[] = [
         if (name.endsWith('blocks.1.ffn.0.bias')) return null;
         return { ...tensor, name: name.replace('blocks.1.ffn.2.bias', 'blocks.1.ffn.2.biass') };
       }),
-    code: 1,
+    code: 2,
     says: ['dit = "dit.safetensors"', /2 missing: .*blocks[.]1[.]ffn[.]0[.]bias/, /1 unexpected: .*biass \(nearest: /],
   },
   {
     name: 'a LoRA for a checkpoint',
     options: [...sizes, '--dit', 'my_lora.safetensors'],
-    code: 1,
+    code: 2,
     says: ['dit = "my_lora.safetensors"', 'a LoRA adapter, not a model', '--network_weights'],
   },
   {
@@ -86,7 +86,7 @@ const faults: readonly Fault[] = [
   {
     name: 'a dataset configuration that is not there',
     options: [...sizes, '--dataset_config', 'gone.toml'],
-    code: 1,
+    code: 2,
     says: ['gone.toml does not exist', 'Correct the path'],
   },
   {
@@ -102,7 +102,7 @@ const faults: readonly Fault[] = [
       await rm(join(folder, 'cache'), { recursive: true });
       await mkdir(join(folder, 'cache', 'a'), { recursive: true });
     },
-    code: 1,
+    code: 2,
     says: [
       'nothing to train on',
       '"cache/a": no latent cache',
@@ -144,14 +144,14 @@ const faults: readonly Fault[] = [
   {
     name: 'an output folder that is a file',
     options: [...sizes, '--output_dir', 'config.toml'],
-    code: 1,
+    code: 2,
     says: ['output_dir = "config.toml"', 'a file has this name', 'Choose a folder'],
   },
   ...(process.platform === 'linux' ? [unmakable()] : []),
   {
     name: 'a folder where the result should go',
     change: (folder) => mkdir(join(folder, 'output', 'my_lora.safetensors'), { recursive: true }),
-    code: 1,
+    code: 2,
     says: ['my_lora.safetensors, the file to save, is a folder', 'Choose another output_name.'],
     left: ['my_lora.safetensors'],
   },
@@ -195,7 +195,7 @@ const faults: readonly Fault[] = [
         return { ...tensor, name: name.replace('blocks_0_', 'blocks_7_') };
       }),
     options: [...sizes, '--base_weights', 'my_lora.safetensors'],
-    code: 1,
+    code: 2,
     says: [
       'base_weights = "my_lora.safetensors"',
       'has no layer for lora_unet_blocks_7',
@@ -216,7 +216,7 @@ function unmakable(): Fault {
   return {
     name: 'an output folder in a place that holds none',
     options: [...sizes, '--output_dir', '/proc/loras/mine'],
-    code: 1,
+    code: 2,
     says: ['output_dir = "/proc/loras/mine"', 'this place can hold no folders', 'Choose a folder'],
   };
 }

@@ -43,6 +43,7 @@ export type {
   NetworkKind,
   QinglongPreset,
   SavePrecision,
+  MixedPrecision,
   StepsOrShare,
   TimestepSampling,
   TrainConfig,

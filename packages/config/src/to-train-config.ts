@@ -12,6 +12,7 @@ import { pythonText, toPlain, type PlainValue, type PythonValue } from './python
 import type { OptionsRead, ReadText } from './read-options.ts';
 import { recordedConfig } from './recorded-config.ts';
 import type {
+  MixedPrecision,
   NetworkKind,
   QinglongPreset,
   SavePrecision,
@@ -98,10 +99,12 @@ export async function toTrainConfig(
     maxTrainEpochs: numberOrNull('max_train_epochs'),
     gradientAccumulationSteps: number('gradient_accumulation_steps'),
     gradientCheckpointing: flag('gradient_checkpointing'),
+    gradientCheckpointingEvery: number('gradient_checkpointing_every'),
     attention: toAttention(values),
     graphOptimization: toGraphOptimization(values),
     device: toDevice(values),
     strictDevice: flag('strict_device'),
+    mixedPrecision: textOrNull('mixed_precision') as MixedPrecision | null,
 
     outputDir: text('output_dir'),
     outputName: text('output_name'),

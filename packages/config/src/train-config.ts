@@ -11,6 +11,8 @@ export type QinglongPreset = (typeof qinglongPresets)[number];
 export type WeightingScheme = (typeof weightingSchemes)[number];
 /** LoRA, LoHa (Hadamard products) or LoKr (Kronecker products). */
 export type NetworkKind = 'lora' | 'loha' | 'lokr';
+/** `--mixed_precision` */
+export type MixedPrecision = 'no' | 'fp16' | 'bf16';
 export type SavePrecision = 'fp32' | 'fp16' | 'bf16';
 
 /** A number of optimizer steps, or a share (0…1) of all steps of the run; see `countSteps`. */
@@ -160,12 +162,16 @@ export interface TrainConfig {
   readonly maxTrainEpochs: number | null;
   readonly gradientAccumulationSteps: number;
   readonly gradientCheckpointing: boolean;
+  /** Every how many blocks one is computed again; at least 1. */
+  readonly gradientCheckpointingEvery: number;
   readonly attention: AttentionChoice;
   /** What the options about compiling come to. */
   readonly graphOptimization: GraphOptimization;
   readonly device: DeviceChoice;
   /** A step of which the device leaves operators to the CPU ends the run. */
   readonly strictDevice: boolean;
+  /** Number type of matrix products, where the device has it; null: `no`. */
+  readonly mixedPrecision: MixedPrecision | null;
 
   readonly outputDir: string;
   /** File name of the result without extension. */

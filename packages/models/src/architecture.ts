@@ -30,6 +30,9 @@ export interface Architecture<Config = unknown> {
    */
   constructionDraws(config: Config): readonly (readonly number[])[];
 
+  /** Parts of the model, by the start of their path, whose products stay in float32 where others are in 16 bits. */
+  readonly float32Parts: readonly string[];
+
   /** Attention over the whole sequence, whose scores are `heads·S²` numbers an item in each of `layers`. */
   attention(config: Config): { readonly heads: number; readonly layers: number };
   /** `S` of a picture or a clip of that size in pixels. */

@@ -43,5 +43,6 @@ export { fuseProducts } from './passes/fuse-products.ts';
 export { gateOnDevice } from './passes/gate-on-device.ts';
 export { type AttentionChunks, type AttentionPlan, attentionRows, lowerAttention } from './passes/lower-attention.ts';
 export { gate, gateAll, gateWeights } from './passes/gate.ts';
+export { type NarrowProductsOptions, type ProductDtype, narrowProducts } from './passes/narrow-products.ts';
 export { computeRmsDeviations } from './passes/rms-deviations.ts';
 export { type Rewriter, type Visit, consumersOf, copyNode, nodesNeeded, rewriteGraph } from './rewrite.ts';

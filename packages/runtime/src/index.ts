@@ -2,7 +2,7 @@ export type { ExternalContent, Provider, Runtime, RuntimeInfo, Session, SessionR
 export { type OrtModule, type RuntimeOptions, createRuntime } from './create-runtime.ts';
 export { type MemoryFacts, type MemoryPlan, defaultMemoryPlan, planMemory } from './memory-plan.ts';
 export { type MissingKernel, cudaKernels, missingCudaKernels } from './cuda-kernels.ts';
-export { hasFloat8, providerOperators, runsOn } from './provider-operators.ts';
+export { hasFloat8, multipliesIn, providerOperators, runsOn } from './provider-operators.ts';
 export { type Placement, describeOperators, readPlacement } from './placement.ts';
 export { toSessionOptions } from './session-options.ts';
 export { type ExternalTensor, externalTensors, relocateExternalData } from './external-data.ts';

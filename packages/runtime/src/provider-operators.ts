@@ -45,6 +45,19 @@ export const providerOperators: Readonly<Partial<Record<Provider, ReadonlySet<st
 export const runsOn = (provider: Provider, operator: string): boolean =>
   providerOperators[provider]?.has(operator) ?? true;
 
+const products16: Readonly<Partial<Record<Provider, ReadonlySet<string>>>> = {
+  cuda: new Set(['float16', 'bfloat16']),
+  webgpu: new Set(['float16']),
+  dml: new Set(['float16']),
+};
+
+/**
+ * Whether a provider may multiply matrices in this number type: cards and browsers differ, so it is worth a try with
+ * `probeProvider`. The CPU takes float16 too, but computes it in float32 between casts.
+ */
+export const multipliesIn = (provider: Provider, dtype: 'float32' | 'float16' | 'bfloat16'): boolean =>
+  dtype === 'float32' || (products16[provider]?.has(dtype) ?? false);
+
 const float8Providers: ReadonlySet<Provider> = new Set(['cpu', 'cuda']);
 
 /** Whether a provider has kernels for 8-bit floats; others take such numbers as bytes and look them up in a table. */

@@ -3,7 +3,7 @@ import type { TrainingData } from '@musubi/dataset';
 import type { Adapter, CreateAdapterOptions, DropoutOptions, LoadedWeights, LoraGroup } from '@musubi/lora';
 import type { InjectedAdapter } from '@musubi/lora/graph';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
-import type { AttentionPlan, ParameterSource } from '@musubi/onnx-graph';
+import type { AttentionPlan, ParameterSource, ProductDtype } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
 import type { PoolSource, TimestepSamplerOptions } from '@musubi/samplers';
 
@@ -24,6 +24,7 @@ import type { TrainingHooks, TrainingRun } from './train.ts';
 
 import { type BaseDtype, baseDtype } from './base-dtype.ts';
 import { learningRates } from './learning-rates.ts';
+import { createLossScale } from './loss-scale.ts';
 import { type MicroBatchOptions, prepareMicroBatch } from './micro-batch.ts';
 import { type StepPlan, planSteps } from './step-plan.ts';
 import { type LowerWeights, type TrainingModel, createTrainingModel } from './training-model.ts';
@@ -51,6 +52,7 @@ export interface RunParts<Config> {
   /** See `TrainingModelOptions`. */
   readonly forWebGpu?: boolean;
   readonly gatesOnDevice?: boolean;
+  readonly products?: ProductDtype;
 }
 
 export interface HighNoisePart {
@@ -98,11 +100,13 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     config: model.config,
     adapter,
     gradientCheckpointing: config.gradientCheckpointing,
+    gradientCheckpointingEvery: config.gradientCheckpointingEvery,
     attention: parts.attention ?? 'whole',
     dropout,
     ...(parts.lower ? { lower: parts.lower } : {}),
     forWebGpu: parts.forWebGpu ?? false,
     gatesOnDevice: parts.gatesOnDevice ?? false,
+    products: parts.products ?? 'float32',
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });
   const highNoiseGraphs = highNoise && createTrainingModel({ ...shared, weights: highNoise.weights });
@@ -132,6 +136,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
       learningRates: (step) => groups.map((group) => rates(step, group.learningRate)),
       gradientAccumulationSteps: config.gradientAccumulationSteps,
       maxGradNorm: config.maxGradNorm,
+      ...(parts.products === 'float16' ? { lossScale: createLossScale() } : {}),
       ...(normLimit === null ? {} : { limitNorms: () => limitWeightNorms(adapter, normLimit) }),
       hooks,
     }),

@@ -14,6 +14,7 @@ import type { StepPlan } from './step-plan.ts';
 import { createGradientSum } from './accumulate.ts';
 import { TrainerError, type TrainerErrorCode } from './errors.ts';
 import { type LastGood, areFinite, keepLastGood } from './last-good.ts';
+import { type LossScale, lossScaleInput } from './loss-scale.ts';
 
 /** Runs the training graph, of two models the one for high or low noise: feeds in, `loss` and the gradients out. */
 export type RunStep = (
@@ -44,6 +45,8 @@ export interface TrainingRun {
   readonly maxGradNorm: number;
   /** Limits the norms of the adapter after each batch (`--scale_weight_norms`); null: they have none. */
   readonly limitNorms?: () => WeightNorms | null;
+  /** Of a graph that takes one. A step whose gradients overflow with it is left out, and does not move the schedule. */
+  readonly lossScale?: LossScale;
   readonly hooks: TrainingHooks;
 }
 
@@ -52,6 +55,8 @@ export interface TrainingHooks {
   readonly onBatch?: (report: BatchReport) => void | Promise<void>;
   /** After each optimizer step, before its batch is reported: save here what steps save. */
   readonly onStep?: (at: RunPosition) => Promise<void>;
+  /** After a step that was left out; `lossScale` is the one from now on. */
+  readonly onSkippedStep?: (at: RunPosition, lossScale: number) => void;
   readonly onEpochStart?: (epoch: number) => void;
   readonly onEpochEnd?: (at: RunPosition, averageLoss: number) => Promise<void>;
   /**
@@ -82,7 +87,7 @@ export interface BatchReport extends RunPosition {
   readonly stepLearningRates: readonly number[];
   /** Rates after the schedule moved on, as the original logs them. */
   readonly learningRates: readonly number[];
-  /** Norm of all gradients before clipping; null between steps. */
+  /** Norm of all gradients before clipping; null between steps, and of steps that were left out. */
   readonly gradientNorm: number | null;
   /** What `limitNorms` gave. */
   readonly weightNorms?: WeightNorms | null;
@@ -119,10 +124,12 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
 }
 
 async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPosition) => void): Promise<TrainingResult> {
-  const { plan, data, generator, hooks, optimizer } = run;
+  const { plan, data, generator, hooks, optimizer, lossScale } = run;
   const average = createLossAverage();
   const sum = createGradientSum(run.gradientAccumulationSteps);
-  let [step, microStep, averageLoss, epoch] = [0, 0, Number.NaN, 0];
+  const scaleFeeds = (): Record<string, HostTensor> =>
+    lossScale ? { [lossScaleInput]: { dtype: 'float32', shape: [1], data: Float32Array.of(lossScale.value) } } : {};
+  let [step, skippedSteps, microStep, averageLoss, epoch] = [0, 0, 0, Number.NaN, 0];
   let stepItems: string[] = [];
   const isStopped = () => hooks.signal?.aborted === true;
 
@@ -137,25 +144,32 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
       const items = batch.items.map((item) => item.key);
       stepItems.push(...items);
       const { feeds, timesteps, isHighNoise } = run.prepare(batch, generator);
-      const outputs = await run.run({ ...feeds, ...parameterFeeds(run.parameters) }, isHighNoise);
+      const outputs = await run.run({ ...feeds, ...parameterFeeds(run.parameters), ...scaleFeeds() }, isHighNoise);
       const loss = Number(outputs['loss']?.data[0]);
       if (!Number.isFinite(loss)) throw nonFinite('NON_FINITE_LOSS', `The loss is ${loss}`, step + 1, items);
       lastGood.confirm({ step, epoch });
       sum.add(gradientsOf(run.parameters, outputs));
 
-      const stepLearningRates = run.learningRates(step);
+      const stepLearningRates = run.learningRates(step - skippedSteps);
       const completesStep = batchInEpoch % run.gradientAccumulationSteps === 0 || batchInEpoch === data.batchesPerEpoch;
       let gradientNorm: number | null = null;
       if (completesStep) {
         const gradients = sum.take();
-        gradientNorm = clipGradNorm(gradients, run.maxGradNorm);
-        if (!Number.isFinite(gradientNorm)) {
-          const found = `The norm of the gradients is ${gradientNorm}`;
-          throw nonFinite('NON_FINITE_GRADIENT', found, step + 1, stepItems);
-        }
-        lastGood.beforeStep();
-        optimizer.step(gradients, stepLearningRates);
+        lossScale?.unscale(gradients);
+        const norm = clipGradNorm(gradients, run.maxGradNorm);
         step++;
+        const isFiniteStep = Number.isFinite(norm);
+        if (!(lossScale?.update(isFiniteStep) ?? isFiniteStep)) {
+          throw nonFinite('NON_FINITE_GRADIENT', `The norm of the gradients is ${norm}`, step, stepItems);
+        }
+        if (isFiniteStep) {
+          lastGood.beforeStep();
+          optimizer.step(gradients, stepLearningRates);
+          gradientNorm = norm;
+        } else {
+          skippedSteps++;
+          hooks.onSkippedStep?.({ step, epoch }, lossScale?.value ?? 1);
+        }
         if (!areFinite(run.parameters)) {
           throw nonFinite('NON_FINITE_WEIGHTS', "Some of the adapter's weights are not finite", step, stepItems);
         }
@@ -166,7 +180,7 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
       if (completesStep) await hooks.onStep?.({ step, epoch });
       averageLoss = average.add(batchInEpoch - 1, loss);
       const own = optimizer.ownLearningRates();
-      const learningRates = own ?? run.learningRates(step);
+      const learningRates = own ?? run.learningRates(step - skippedSteps);
       const d = optimizer.stepSizeEstimate();
       await hooks.onBatch?.({
         step,

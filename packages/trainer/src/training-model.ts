@@ -1,11 +1,13 @@
 import type { Architecture } from '@musubi/models';
 import type { DropoutFeeds, InjectedAdapter } from '@musubi/lora/graph';
 import type { Adapter, DropoutOptions } from '@musubi/lora';
-import type { AttentionPlan, ParameterSource, Value } from '@musubi/onnx-graph';
+import type { AttentionPlan, Node, ParameterSource, ProductDtype, Value } from '@musubi/onnx-graph';
 
 import { type TrainingGraphs, createTrainingGraphs } from '@musubi/autodiff';
 import { loraParameters } from '@musubi/lora';
 import { injectLora, planDropout } from '@musubi/lora/graph';
+import { lossScaleInput } from './loss-scale.ts';
+
 import { Graph, createParams, gateOnDevice, mul, reduceMean, sub } from '@musubi/onnx-graph';
 
 export interface TrainingModelOptions<Config> {
@@ -19,6 +21,8 @@ export interface TrainingModelOptions<Config> {
   readonly frozen?: readonly InjectedAdapter[];
   /** Recompute each block in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /** Recompute every how many blocks one, counted from the last. Default 1: all. */
+  readonly gradientCheckpointingEvery?: number;
   /** Attention over the sequence with all scores at once (the default), or a piece of the queries at a time. */
   readonly attention?: AttentionPlan;
   /** Of the adapter to train. */
@@ -29,6 +33,11 @@ export interface TrainingModelOptions<Config> {
   readonly forWebGpu?: boolean;
   /** Default false; true for devices with memory of their own, where what waits should not wait on the host. */
   readonly gatesOnDevice?: boolean;
+  /**
+   * Number type of matrix products, default float32; the adapter, its gradients and what is between products are float32
+   * always. With float16 the training graph takes `loss_scale` `[1]`, by which its gradients are multiplied.
+   */
+  readonly products?: ProductDtype;
 }
 
 /** A graph that computes the same with weights that lie in their file in another form. */
@@ -50,10 +59,12 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
   const { architecture, config, weights, adapter, frozen = [], dropout = {} } = options;
   const {
     gradientCheckpointing = false,
+    gradientCheckpointingEvery = 1,
     attention = 'whole',
     lower = (graph) => graph,
     forWebGpu = false,
     gatesOnDevice = false,
+    products = 'float32',
   } = options;
   const finish = (graph: Graph) => (gatesOnDevice ? gateOnDevice(lower(graph, weights)) : lower(graph, weights));
   const base = new Graph(architecture.longName);
@@ -68,8 +79,11 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     loss: 'loss',
     trainable,
     gradientCheckpointing,
+    gradientCheckpointingEvery,
     attention,
     forWebGpu,
+    products: { dtype: products, stays: isIn(architecture.float32Parts) },
+    ...(products === 'float16' ? { lossScale: lossScaleInput } : {}),
   });
   return {
     training: finish(training),
@@ -77,6 +91,12 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     drawMasks: planDropout(forward, adapter, dropout),
   };
 }
+
+/** Whether a node, or that whose gradient it computes, was built in one of these parts of a model. */
+const isIn =
+  (parts: readonly string[]) =>
+  ({ scope }: Node): boolean =>
+    parts.includes(scope.replace(/^grad\//, '').split('/')[0] ?? '');
 
 function flowMatchingLoss(prediction: Value): Value {
   const { graph, shape } = prediction;

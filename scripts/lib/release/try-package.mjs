@@ -1,8 +1,8 @@
-// What a stranger does with one package: installs it as its README says, runs the example, bundles it, requires it.
+// What a stranger does with one package: installs it as its README says, runs and bundles the examples, requires it.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, transformSync } from 'esbuild';
-import { outputProblem, readExamples } from '../doc-examples.mjs';
+import { outputProblem, readBrowserExamples, readExamples } from '../doc-examples.mjs';
 import { root } from '../workspace.mjs';
 import { createProject } from './stranger.mjs';
 
@@ -10,8 +10,11 @@ import { createProject } from './stranger.mjs';
 export async function tryPackage({ name, manifest }, { isPure }, { folder, registry, holds }) {
   const project = createProject(join(folder, `try-${name}`), registry);
   const examples = readExamples(`packages/${name}/README.md`);
-  const names = new Set([manifest.name, ...statedInstall(name), ...examples.flatMap(importedPackages)]);
-  project.install(...names);
+  const forBrowsers = readBrowserExamples(`packages/${name}/README.md`);
+  const stated = statedInstall(name);
+  const imported = [...examples, ...forBrowsers].flatMap(importedPackages);
+  const withoutVersion = imported.filter((used) => !stated.some((word) => word.startsWith(`${used}@`)));
+  project.install(...new Set([manifest.name, ...stated, ...withoutVersion]));
 
   for (const { code, line } of examples) {
     const file = `example-${line}.mjs`;
@@ -22,17 +25,24 @@ export async function tryPackage({ name, manifest }, { isPure }, { folder, regis
   }
   const required = project.node('--eval', `require('${manifest.name}')`);
   holds(`require('${manifest.name}') fails\n${required.stderr}`, required.ok);
+  for (const { name: file, code } of forBrowsers) {
+    const problem = await bundleProblem(project, file, code);
+    holds(`${manifest.name}, ${file} of its README does not bundle for browsers: ${problem}`, problem === undefined);
+  }
   if (!isPure) return;
-  project.write('page.mjs', `import * as all from '${manifest.name}';\nglobalThis.all = all;\n`);
-  const bundled = await build({
-    entryPoints: [join(project.folder, 'page.mjs')],
-    bundle: true,
-    write: false,
-    platform: 'browser',
-    format: 'esm',
-    logLevel: 'silent',
-  }).catch((error) => error);
-  holds(`${manifest.name} does not bundle for browsers: ${bundled.message}`, !(bundled instanceof Error));
+  const all = `import * as all from '${manifest.name}';\nglobalThis.all = all;\n`;
+  const problem = await bundleProblem(project, 'all.mjs', all);
+  holds(`${manifest.name} does not bundle for browsers: ${problem}`, problem === undefined);
+}
+
+async function bundleProblem(project, file, code) {
+  project.write(file, code);
+  const options = { bundle: true, write: false, platform: 'browser', format: 'esm', logLevel: 'silent' };
+  const entryPoints = [join(project.folder, file)];
+  return build({ entryPoints, ...options }).then(
+    () => undefined,
+    (error) => error.message,
+  );
 }
 
 /** What the install commands of a README install. */

@@ -54,8 +54,8 @@ export const trainingOptions: readonly OptionSpec[] = [
     isBasic: true,
     choices: ['no', 'fp16', 'bf16'],
     group: 'training',
-    help: 'Number type of the computation.',
-    support: accepted('the CPU computes in float32; only the metadata of the saved file differ', ['no']),
+    help: 'Number type of matrix products where the device has it: CUDA both, WebGPU and DirectML fp16; the CPU computes in float32.',
+    support: works,
   },
   {
     name: 'gradient_checkpointing',
@@ -64,6 +64,15 @@ export const trainingOptions: readonly OptionSpec[] = [
     isBasic: true,
     group: 'training',
     help: 'Compute the activations of each block again in the backward pass: less memory, more time.',
+    support: works,
+  },
+  {
+    name: 'gradient_checkpointing_every',
+    type: 'int',
+    default: 1,
+    range: { min: 1 },
+    group: 'training',
+    help: 'With gradient_checkpointing: compute only every N-th block again and keep what the others computed; more than 1, which is all blocks, takes more memory and less time.',
     support: works,
   },
   {

@@ -32,6 +32,7 @@ export const wan = {
   parameters: wanParameters,
   /** The modulations of the blocks, then the head's. */
   constructionDraws: ({ layers, width }) => [...Array.from({ length: layers }, () => [1, 6, width]), [1, 2, width]],
+  float32Parts: ['time_embedding', 'time_projection', 'head'],
   attention: ({ heads, layers }) => ({ heads, layers }),
   sequenceLength: ({ width, height, frames }) =>
     (1 + Math.floor((frames - 1) / latentStride.frames)) *

@@ -1,4 +1,4 @@
-import { Graph, encodeModel, matmul, softmax } from '@musubi/onnx-graph';
+import { Graph, type ProductDtype, encodeModel, matmul, narrowProducts, softmax } from '@musubi/onnx-graph';
 
 import { execFile } from 'node:child_process';
 
@@ -20,6 +20,8 @@ export interface ProbeOptions {
   readonly enginePath: string;
   /** Default 60 s: some providers compile their kernels first. */
   readonly timeoutMs?: number;
+  /** Number type of the model's matrix product, default float32. */
+  readonly products?: ProductDtype;
 }
 
 /**
@@ -40,7 +42,8 @@ export async function listProviders(options: ProbeOptions): Promise<string[]> {
  * Runs a small model on one provider, in a process of its own, and compares its numbers. Nodes may not fall back to the CPU.
  */
 export async function probeProvider(provider: string, options: ProbeOptions): Promise<ProviderProbe> {
-  const { model, feed, expected } = smallModel();
+  const { products = 'float32' } = options;
+  const { model, feed, expected } = smallModel(products);
   const reply = await ask(options, provider, Buffer.from(model).toString('base64'), JSON.stringify(feed));
   const probe = { provider, reason: null, largestError: null };
   if ('ended' in reply) {
@@ -50,16 +53,16 @@ export async function probeProvider(provider: string, options: ProbeOptions): Pr
   const values = 'values' in reply ? reply.values : [];
   // what is missing or no number makes the difference NaN
   const largestError = expected.reduce((most, y, i) => Math.max(most, Math.abs(y - (values[i] ?? Number.NaN))), 0);
-  const works = largestError < largestAllowed;
+  const works = largestError < largestAllowed[products];
   const reason = works ? null : `its numbers are off by ${largestError}`;
   return { provider, state: works ? 'works' : 'differs', reason, largestError };
 }
 
 /** Graphics processors multiply with mantissas of 10 bits where that is allowed; what is broken is off by far more. */
-const largestAllowed = 5e-3;
+const largestAllowed = { float32: 5e-3, float16: 1e-2, bfloat16: 5e-2 };
 
 /** `softmax(x·w)` with its result. */
-function smallModel() {
+function smallModel(products: ProductDtype) {
   const [rows, inner, columns] = [4, 8, 6];
   const x = Array.from({ length: rows * inner }, (_, i) => Math.sin(i));
   const w = Array.from({ length: inner * columns }, (_, i) => Math.cos(i));
@@ -79,7 +82,11 @@ function smallModel() {
     const sum = powers.reduce((a, b) => a + b);
     return powers.map((power) => power / sum);
   }).flat();
-  return { model: encodeModel(graph), feed: { dims: [rows, inner], data: x }, expected };
+  return {
+    model: encodeModel(narrowProducts(graph, { dtype: products })),
+    feed: { dims: [rows, inner], data: x },
+    expected,
+  };
 }
 
 type Reply =

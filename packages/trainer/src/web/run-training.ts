@@ -16,6 +16,7 @@ import { TrainerError } from '../errors.ts';
 import { type RunFacts, adapterMetadata, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { train } from '../train.ts';
+import { widenCheckpoint } from './widen-checkpoint.ts';
 
 export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
   /**
@@ -31,7 +32,8 @@ export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
 
 /**
  * A whole training run on files that a page was given. Base weights are read where they lie, weight by weight; what a
- * second base model, frozen adapters and `.pth` files need is not here.
+ * second base model, frozen adapters and `.pth` files need is not here. On WebGPU weights of 16 bits are widened first, as
+ * those on the graphics card are float32.
  *
  * @throws typed errors of the packages concerned, each with a remedy. When a run fails after its first step, its adapter
  *   is given to `onSave` first, as `runTraining` of `@musubi/trainer/node` saves it
@@ -40,6 +42,9 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const { files, runtime, logger = () => {} } = options;
   const startedAt = Date.now() / 1000;
   assertSupported(config);
+  if (config.mixedPrecision === 'fp16' || config.mixedPrecision === 'bf16') {
+    logger(`mixed_precision ${config.mixedPrecision}: pages compute in float32.`);
+  }
   const [sessionId = 0, ownSeed = 0] = crypto.getRandomValues(new Uint32Array(2));
   const seed = config.seed ?? ownSeed;
   const pythonRandom = new PythonRandom(seed);
@@ -57,18 +62,22 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const dit = find(files, 'dit', config.dit);
   const checkpoint = await openSafetensors(blobSource(dit, config.dit));
   const stated = config.modelConfig ?? (await readModelJson(config.dit, files));
-  const model = resolveWeights(checkpoint, wan, { task: config.task, ...(stated ? { modelConfig: stated } : {}) });
+  const given = { task: config.task, ...(stated ? { modelConfig: stated } : {}) };
+  const model = resolveWeights(checkpoint, wan, given);
+  const forWebGpu = runtime.info.device === 'webgpu';
+  const widened = forWebGpu ? await widenCheckpoint(checkpoint) : null;
+  const stored = widened ? resolveWeights(await openSafetensors(blobSource(widened, config.dit)), wan, given) : model;
   const run = assembleRun({
     config,
     seed,
     architecture: wan,
     model,
-    weights: model.source((file) => file),
+    weights: stored.source((file) => file),
     data,
     pythonRandom,
     networkWeights: await readNetworkWeights(config, files),
     frozen: [],
-    forWebGpu: runtime.info.device === 'webgpu',
+    forWebGpu,
   });
   if (run.notLoaded.length > 0) {
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
@@ -77,7 +86,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const session = await runtime.createSession({
     label: 'training_model',
     model: encodeModel(run.graphs.training),
-    externalData: { [config.dit]: dit },
+    externalData: { [config.dit]: widened ?? dit },
   });
   const facts: RunFacts = {
     architecture: wan,
@@ -189,11 +198,18 @@ function find(files: ReadonlyMap<string, Blob>, option: string, path: string): B
   throw new TrainerError('FILE_UNUSABLE', found, 'Add the file, or correct its name.', { option, file: path });
 }
 
-function assertSupported({ ditHighNoise, baseWeights }: TrainConfig): void {
-  const option = ditHighNoise !== null ? 'dit_high_noise' : baseWeights.length > 0 ? 'base_weights' : null;
+function assertSupported(config: TrainConfig): void {
+  const option = unsupportedOption(config);
   if (option === null) return;
   const found = `${option} does not work in browsers.`;
   throw new TrainerError('OPTION_CONFLICT', found, 'Leave it out, or train with @musubi/cli.', { option });
+}
+
+function unsupportedOption({ ditHighNoise, baseWeights, eightBitBase }: TrainConfig): string | null {
+  if (ditHighNoise !== null) return 'dit_high_noise';
+  if (baseWeights.length > 0) return 'base_weights';
+  if (eightBitBase !== null) return eightBitBase.method === 'int8' ? 'int8_base' : 'fp8_base';
+  return null;
 }
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);

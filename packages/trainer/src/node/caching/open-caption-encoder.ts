@@ -31,7 +31,7 @@ const repository = 'google/umt5-xxl';
  * encoded; `open` makes the session.
  */
 export async function openCaptionEncoder(
-  { t5, tokenizer: folder, device }: CacheTextConfig,
+  { t5, tokenizer: folder, device, strictDevice }: CacheTextConfig,
   closing: Closing,
   { runtime, logger = () => {} }: CachingHooks,
   environment?: Environment,
@@ -41,13 +41,15 @@ export async function openCaptionEncoder(
     closing.push(() => checkpoint.close());
     return [resolveWeights(checkpoint, umt5), filesOf(checkpoint)] as const;
   });
-  const tokenizer = await openTokenizer({
-    tokenizer: folder,
-    besideFile: t5,
-    repository,
-    logger,
-    ...(environment ? { environment } : {}),
-  });
+  const loadTokenizer = () =>
+    openTokenizer({
+      tokenizer: folder,
+      besideFile: t5,
+      repository,
+      logger,
+      ...(environment ? { environment } : {}),
+    });
+  const tokenizer = await (folder === null ? loadTokenizer() : withFile('tokenizer', folder, loadTokenizer));
   assertVocabularyFits(tokenizer, model.config.vocabulary);
   const open = once(async (): Promise<CaptionEncoder> => {
     const files = createWeightFiles();
@@ -58,6 +60,7 @@ export async function openCaptionEncoder(
       externalFiles: files.paths,
       weights: model.weights,
       device: await chooseDevice(device, logger),
+      placement: { isStrict: strictDevice, logger, closing },
     });
     const session = await openGraph(graph, 'text encoder');
     closing.push(() => session.release());

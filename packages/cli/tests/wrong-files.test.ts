@@ -1,0 +1,186 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { runCli } from '../src/run-cli.ts';
+import { writeSmallFolder } from './small-folder.ts';
+
+/** The repository's own, whatever other golden vectors are tested. */
+const recordedRun = fileURLToPath(new URL('../../../golden/runs/wan_t2v', import.meta.url));
+
+const folder = mkdtempSync(join(tmpdir(), 'musubi-wrong-files-'));
+const at = (name: string): string => join(folder, name);
+afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+
+beforeAll(async () => {
+  const files = { images: 'images', transformers: [], vae: 'vae.safetensors', textEncoder: 'umt5.safetensors' };
+  await writeSmallFolder(folder, files);
+  const from = (name: string, as: string) => cpSync(join(recordedRun, name), at(as));
+  from('dit.safetensors', 'dit.safetensors');
+  from('model.json', 'model.json');
+  from('my_lora.safetensors', 'lora.safetensors');
+  cpSync(join(recordedRun, 'cache'), at('cache'), { recursive: true });
+  const dataset = readFileSync(join(recordedRun, 'dataset.toml'), 'utf8');
+  writeFileSync(
+    at('dataset.toml'),
+    dataset.replace(/"((?:images|cache)\/.*)"/g, (_, name) => JSON.stringify(at(name))),
+  );
+  writeFileSync(
+    at('pictures.toml'),
+    `[general]\nresolution = [64, 64]\ncaption_extension = ".txt"\n[[datasets]]\nimage_directory = ${JSON.stringify(at('images'))}\n`,
+  );
+  writeFileSync(at('tracker.toml'), '[wandb]\nname = "a"\n');
+});
+
+/** The file that an option names, and what is made of it. */
+const faults = {
+  missing: () => at('absent'),
+  folder() {
+    mkdirSync(at('a-folder'), { recursive: true });
+    return at('a-folder');
+  },
+  empty() {
+    writeFileSync(at('empty'), '');
+    return at('empty');
+  },
+  binary() {
+    // a generator of its own, so that the bytes are the same each time
+    let state = 1;
+    const next = () => (state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0) >>> 24;
+    writeFileSync(at('binary'), Uint8Array.from({ length: 4096 }, next));
+    return at('binary');
+  },
+  // Windows writes all of it, elsewhere it takes no room
+  huge() {
+    writeFileSync(at('huge'), '');
+    truncateSync(at('huge'), process.platform === 'win32' ? 2 ** 29 + 1 : 2 ** 32 + 1);
+    return at('huge');
+  },
+  'a file where a folder should be': () => at('model.json'),
+};
+type Fault = keyof typeof faults;
+
+const ofFile: readonly Fault[] = ['missing', 'folder', 'empty', 'binary', 'huge'];
+const ofFolder: readonly Fault[] = ['a file where a folder should be'];
+
+interface Case {
+  readonly command: string;
+  readonly option: string;
+  readonly faults?: readonly Fault[];
+  /** Beside the options of the command. */
+  readonly more?: () => readonly string[];
+}
+
+const commands: Readonly<Record<string, () => readonly string[]>> = {
+  train: () => [
+    ...['--dit', at('dit.safetensors'), '--model_config', at('model.json'), '--dataset_config', at('dataset.toml')],
+    ...[
+      '--network_module',
+      'networks.lora_wan',
+      '--network_dim',
+      '4',
+      '--task',
+      't2v-1.3B',
+      '--optimizer_type',
+      'AdamW',
+    ],
+    ...['--learning_rate', '1e-4', '--device', 'cpu'],
+    ...['--output_dir', at('out'), '--output_name', 'a', '--max_train_steps', '1'],
+  ],
+  estimate: () => commands['train']?.() ?? [],
+  wan_cache_latents: () => ['--dataset_config', at('pictures.toml'), '--vae', at('vae.safetensors'), '--device', 'cpu'],
+  wan_cache_text_encoder_outputs: () => [
+    ...['--dataset_config', at('pictures.toml'), '--t5', at('umt5.safetensors'), '--tokenizer', at('tokenizer')],
+    ...['--device', 'cpu'],
+  ],
+  merge_lora: () => [
+    ...['--dit', at('dit.safetensors'), '--lora_weight', at('lora.safetensors')],
+    ...['--save_merged_model', at('merged.safetensors')],
+  ],
+  convert_lora: () => ['--input', at('lora.safetensors'), '--output', at('other.safetensors'), '--target', 'other'],
+};
+
+const cases: readonly Case[] = [
+  { command: 'train', option: 'config_file' },
+  { command: 'train', option: 'dit' },
+  { command: 'train', option: 'dataset_config' },
+  { command: 'train', option: 'model_config' },
+  { command: 'train', option: 'network_weights' },
+  { command: 'train', option: 'base_weights' },
+  {
+    command: 'train',
+    option: 'dit_high_noise',
+    more: () => ['--task', 't2v-A14B'],
+  },
+  {
+    command: 'train',
+    option: 'log_tracker_config',
+    // an empty one says nothing, which is right
+    faults: ofFile.filter((fault) => fault !== 'empty'),
+    more: () => ['--log_with', 'wandb', '--wandb_api_key', 'none', '--logging_dir', at('logs')],
+  },
+  { command: 'train', option: 'output_dir', faults: ofFolder },
+  { command: 'train', option: 'logging_dir', faults: ofFolder },
+  { command: 'train', option: 'fp8_cache_dir', faults: ofFolder, more: () => ['--int8_base'] },
+  { command: 'estimate', option: 'dit' },
+  { command: 'estimate', option: 'dataset_config' },
+  { command: 'wan_cache_latents', option: 'dataset_config' },
+  { command: 'wan_cache_latents', option: 'vae' },
+  { command: 'wan_cache_text_encoder_outputs', option: 'dataset_config' },
+  { command: 'wan_cache_text_encoder_outputs', option: 't5' },
+  { command: 'wan_cache_text_encoder_outputs', option: 'tokenizer' },
+  { command: 'merge_lora', option: 'dit' },
+  { command: 'merge_lora', option: 'lora_weight' },
+  { command: 'convert_lora', option: 'input' },
+];
+
+const all = cases.flatMap((one) => (one.faults ?? ofFile).map((fault) => ({ ...one, fault })));
+
+test.each(all)('$command --$option: $fault exits with 2 and is named', async ({ command, option, fault, ...one }) => {
+  const path = faults[fault]();
+  const argv = [command, ...(commands[command]?.() ?? []), ...(one.more?.() ?? []), `--${option}`, path];
+  const { code, stdout, stderr } = await run(argv);
+  const told = stderr.slice(stderr.indexOf('error: '));
+  expect({ code, told }).toEqual({ code: 2, told: expect.stringContaining(option) });
+  expect(told).toMatch(/^error: .*[.]\n$/s);
+  expect(told).not.toMatch(/^ +at |internal:|undefined|\[object/m);
+  expect(told.length).toBeLessThan(2000);
+  expect(stdout).toBe('');
+});
+
+test.each(['num_repeats = -1', 'num_repeats = 0', 'batch_size = 0', 'batch_size = 70000'])(
+  'a dataset with %s exits with 2',
+  async (line) => {
+    const changed = `${readFileSync(at('dataset.toml'), 'utf8').replace('batch_size = 2\n', '')}\n`;
+    writeFileSync(at('changed.toml'), `${changed.replace('num_repeats = 2\n', '')}${line}\n`);
+    const { code, stdout, stderr } = await run([
+      'train',
+      ...(commands['train']?.() ?? []),
+      '--dataset_config',
+      at('changed.toml'),
+    ]);
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(`^error: .*${line}`),
+    });
+  },
+);
+
+async function run(argv: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  let [stdout, stderr] = ['', ''];
+  const code = await runCli(argv, {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+    environment: {},
+    readText: (file) => readFile(file, 'utf8'),
+    loadTrainer: () => import('@musubi/trainer/node'),
+    onInterrupt: () => () => {},
+    exitAtOnce: () => {},
+  });
+  return { code, stdout, stderr };
+}

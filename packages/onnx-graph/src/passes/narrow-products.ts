@@ -1,0 +1,74 @@
+import type { DataType } from '../dtype.ts';
+import type { Graph, Node, Value } from '../graph.ts';
+
+import { onnxCode } from '../dtype.ts';
+import { cast } from '../ops.ts';
+import { type Rewriter, rewriteGraph } from '../rewrite.ts';
+
+/** Number type in which matrices are multiplied. */
+export type ProductDtype = 'float32' | 'float16' | 'bfloat16';
+
+export interface NarrowProductsOptions {
+  readonly dtype: ProductDtype;
+  /** Products that remain float32; default: none. */
+  readonly stays?: (node: Node) => boolean;
+}
+
+const products: ReadonlySet<string> = new Set(['MatMul', 'FusedMatMul', 'Gemm']);
+
+/** What a model does to a weight that does not lie as its product wants it. */
+const moves: ReadonlySet<string> = new Set(['Transpose', 'Reshape', 'Slice', 'Squeeze', 'Unsqueeze']);
+
+/** Types in which weights are stored. */
+const narrow: ReadonlySet<DataType> = new Set(['float16', 'bfloat16', 'float8e4m3fn', 'float8e5m2', 'uint8']);
+
+/**
+ * Multiplies matrices in 16 bits, as mixed precision does (Micikevicius et al. 2017, arXiv 1710.03740): operands are
+ * narrowed, once for all products that read them, and results widened to float32, in which everything else is computed.
+ *
+ * A weight that is stored in `dtype` enters its product as it lies; one that is stored in another narrow type is cast once,
+ * without becoming float32 in between. Apply it to a graph whose products are fused, before `gateWeights`.
+ */
+export function narrowProducts(graph: Graph, { dtype, stays = () => false }: NarrowProductsOptions): Graph {
+  if (dtype === 'float32') return graph;
+  const narrowed = new Map<Value, Value>();
+  return rewriteGraph(graph, (node, rewriter) => {
+    const [result] = node.outputs;
+    if (!products.has(node.op) || result?.dtype !== 'float32' || stays(node)) return undefined;
+    const inputs = node.inputs.map((value) => value && narrowOnce(value, dtype, rewriter, narrowed));
+    const [product] = rewriter.target.node(node.op, inputs, node.attributes, {
+      name: node.name,
+      domain: node.domain,
+      outputNames: [`${result.name}/${dtype}`],
+    });
+    return rewriter.target.node('Cast', [product!], { to: onnxCode('float32') }, { outputNames: [result.name] });
+  }).graph;
+}
+
+function narrowOnce(value: Value, dtype: DataType, rewriter: Rewriter, made: Map<Value, Value>): Value {
+  const known = made.get(value);
+  if (known) return known;
+  const { producer } = value;
+  const [from, ...others] = producer?.inputs ?? [];
+  let result: Value | undefined;
+  if (producer && from && isWidened(value)) {
+    // moves are made of what is narrow already
+    if (producer.op === 'Cast') result = cast(rewriter.map(from), dtype);
+    else {
+      const inputs = [narrowOnce(from, dtype, rewriter, made), ...rewriter.mapAll(others)];
+      const types = producer.outputs.map(({ shape }) => ({ dtype, shape }));
+      [result] = rewriter.target.node(producer.op, inputs, producer.attributes, { types });
+    }
+  }
+  result ??= cast(rewriter.map(value), dtype);
+  made.set(value, result);
+  return result;
+}
+
+/** A weight that is stored in a narrow type and was widened, moved or not. */
+function isWidened({ producer }: Value): boolean {
+  const [from] = producer?.inputs ?? [];
+  if (!producer || !from) return false;
+  if (producer.op === 'Cast') return from.kind === 'external' && narrow.has(from.dtype);
+  return moves.has(producer.op) && isWidened(from);
+}
