@@ -153,10 +153,10 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const planned = await assemble({});
     const processBytes = program.bytes();
     let speed: DeviceSpeed | undefined;
-    const cost = async (planned: PlannedRun, given: readonly BatchShape[]) => {
-      const work = workOf(planned.run.graphs.training, model.config, given);
-      speed ??= await probeDevice(runtime, largest(work), planned.memory, device);
-      return costOf({ ...planned, processBytes }, work, speed, config.gradientAccumulationSteps);
+    const cost = async (wanted: PlannedRun, given: readonly BatchShape[]) => {
+      const work = workOf(wanted.run.graphs.training, model.config, given);
+      speed ??= await probeDevice(runtime, largest(work), wanted.memory, device);
+      return costOf({ ...wanted, processBytes }, work, speed, config.gradientAccumulationSteps);
     };
 
     const now = await cost(planned, shapes);
