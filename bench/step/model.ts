@@ -1,5 +1,6 @@
 import type { AttentionPlan } from '../../packages/onnx-graph/src/index.ts';
-import type { TensorToWrite } from '../../packages/safetensors/src/index.ts';
+import type { Provider } from '../../packages/runtime/src/index.ts';
+import type { SafetensorsDtype, TensorToWrite } from '../../packages/safetensors/src/index.ts';
 import type { StoredBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
 
 import { basename } from 'node:path';
@@ -10,6 +11,7 @@ import { TorchGenerator } from '../../packages/random/src/index.ts';
 import { fromFloat32 } from '../../packages/safetensors/src/index.ts';
 import { openSafetensorsFile, writeSafetensorsFile } from '../../packages/safetensors/src/node.ts';
 import { createTrainingModel, lowerEightBit } from '../../packages/trainer/src/index.ts';
+import { graphFor } from '../../packages/trainer/src/node/choose-device.ts';
 import { openEightBitBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
 import { planEightBitBase } from '../../packages/trainer/src/node/plan-eight-bit-base.ts';
 
@@ -28,8 +30,12 @@ export const modelConfig = {
 };
 export const rank = 16;
 
-/** Writes a checkpoint of that model, or of one with fewer blocks, with seeded random float32 weights. */
-export async function writeCheckpoint(path: string, sizes = modelConfig): Promise<void> {
+/** Writes a checkpoint of that model, or of one with fewer blocks, with seeded random weights. */
+export async function writeCheckpoint(
+  path: string,
+  sizes = modelConfig,
+  dtype: SafetensorsDtype = 'F32',
+): Promise<void> {
   const config = wanConfig(sizes);
   const generator = new TorchGenerator(1);
   const tensors = wan.parameters(config).map(({ name, shape }): TensorToWrite => {
@@ -40,9 +46,9 @@ export async function writeCheckpoint(path: string, sizes = modelConfig): Promis
     const data = async () =>
       fromFloat32(
         generator.randn(count).map((x) => offset + scale * x),
-        'F32',
+        dtype,
       );
-    return { name, dtype: 'F32', shape, data };
+    return { name, dtype, shape, data };
   });
   await writeSafetensorsFile(path, tensors);
 }
@@ -61,9 +67,10 @@ export async function openTrainingModel(
   attention: AttentionPlan,
   base: Base = 'checkpoint',
   eightBits: 'made' | 'planned' = 'made',
+  { provider = 'cpu', sizes = modelConfig }: { readonly provider?: Provider; readonly sizes?: typeof modelConfig } = {},
 ) {
   const store = await openSafetensorsFile(checkpoint);
-  const model = resolveWeights(store, wan, { task: 't2v-1.3B', modelConfig });
+  const model = resolveWeights(store, wan, { task: 't2v-1.3B', modelConfig: sizes });
   const modules = selectTargets(wan.lora.modules(model.config), {
     blockClasses: [wan.lora.targetClass],
     exclude: wan.lora.defaultExcludePatterns,
@@ -78,17 +85,19 @@ export async function openTrainingModel(
     adapter,
     gradientCheckpointing,
     attention,
-    ...(base === 'checkpoint' ? {} : { lower: lowerEightBit(base) }),
+    ...graphFor({ provider, deviceId: 0 }),
+    ...(base === 'checkpoint' ? {} : { lower: lowerEightBit(base, { provider }) }),
   });
   for (const close of closing) await close();
   const weights = [...stored.weights.values()];
   const bytesOf = (infos: typeof weights) => infos.reduce((sum, w) => sum + w.byteLength, 0);
   const memoryFacts = {
     weightBytes: bytesOf(weights),
-    narrowWeights: base !== 'checkpoint',
+    narrowWeights: weights.some(({ dtype, shape }) => dtype !== 'F32' && shape.length > 1),
     integerBytes: bytesOf(weights.filter(({ dtype }) => dtype === 'U8')),
   };
-  return { adapter, graphs, memoryFacts };
+  const externalFiles = Object.fromEntries(weights.map(({ source }) => [basename(source), source]));
+  return { adapter, graphs, memoryFacts, externalFiles };
 
   async function openBase(): Promise<StoredBase> {
     if (base === 'checkpoint') return model;

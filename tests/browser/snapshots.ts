@@ -2,7 +2,7 @@ import { format, plugins } from '@vitest/pretty-format';
 import { getCurrentTest } from '@vitest/runner';
 import { getNames } from '@vitest/runner/utils';
 
-import { readFileSync } from './files.ts';
+import { dirname, readFileSync } from './files.ts';
 
 /** The plugins and options with which vitest writes snapshots. */
 const { AsymmetricMatcher, DOMCollection, DOMElement, Immutable, ReactElement, ReactTestComponent } = plugins;
@@ -20,12 +20,17 @@ export const snapshotMatchers = {
   toThrowErrorMatchingInlineSnapshot: (actual: unknown, expected: string) =>
     compare(thrownBy(actual), withoutIndent(expected)),
   toMatchSnapshot: (actual: unknown) => compare(actual, stored()),
+  toMatchFileSnapshot: (actual: string, path: string) => compareTexts(actual, readBesideTest(path)),
 };
 
 function compare(actual: unknown, expected: string | undefined) {
-  const text = format(actual, options).replaceAll('\r\n', '\n');
+  return compareTexts(format(actual, options).trim(), expected?.trim());
+}
+
+function compareTexts(actual: string, expected: string | undefined) {
+  const text = actual.replaceAll('\r\n', '\n');
   return {
-    pass: text.trim() === expected?.trim(),
+    pass: text === expected?.replaceAll('\r\n', '\n'),
     message: () => `the snapshot differs\n--- expected\n${expected}\n--- actual\n${text}`,
     actual: text,
     expected,
@@ -54,13 +59,16 @@ function withoutIndent(text: string): string {
     .join('\n');
 }
 
+/** A file of the repository, by its path from the folder of the test. */
+function readBesideTest(path: string): string {
+  return readFileSync(`/repository/${dirname(getNames(runningTest())[0] ?? '')}/${path}`, 'utf8') as string;
+}
+
 const counts = new Map<string, number>();
 
 /** From `__snapshots__/NAME.test.ts.snap`, by the names of the test and how many it has had before. */
 function stored(): string | undefined {
-  const test = getCurrentTest();
-  if (!test) throw new Error('toMatchSnapshot belongs into a test.');
-  const [file = '', ...names] = getNames(test);
+  const [file = '', ...names] = getNames(runningTest());
   const name = names.join(' > ');
   const count = (counts.get(file + name) ?? 0) + 1;
   counts.set(file + name, count);
@@ -69,4 +77,10 @@ function stored(): string | undefined {
   // the file is written as a script that fills `exports`
   new Function('exports', readFileSync(path, 'utf8') as string)(snapshots);
   return snapshots[`${name} ${count}`];
+}
+
+function runningTest() {
+  const test = getCurrentTest();
+  if (!test) throw new Error('a snapshot belongs into a test.');
+  return test;
 }

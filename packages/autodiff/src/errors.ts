@@ -4,6 +4,7 @@ export type AutodiffErrorCode =
   | 'UNKNOWN_NAME'
   | 'NOT_DIFFERENTIABLE'
   | 'BAD_RULE'
+  | 'BAD_OPTION'
   | 'BAD_ARTIFACTS';
 
 /** A graph that cannot be differentiated, or training artifacts that cannot be read. */

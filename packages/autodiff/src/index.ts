@@ -3,4 +3,5 @@ export { AutodiffError, type AutodiffErrorCode } from './errors.ts';
 export { type GradientRule, type RuleCall, type Thunk } from './rules/rule.ts';
 export { gradientRules, nonDifferentiable } from './rules/table.ts';
 export { type TrainingGraphs, type TrainingOptions, createTrainingGraphs, gradientName } from './training.ts';
-export { type Vjp, type VjpOptions, blockOf, vjp } from './vjp.ts';
+export { blockOf } from './recomputed-blocks.ts';
+export { type Vjp, type VjpOptions, vjp } from './vjp.ts';

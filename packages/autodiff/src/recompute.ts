@@ -7,15 +7,13 @@ export interface Recompute {
   readonly segment: string;
   /** The recomputed form of a value; values of other segments come back gated, weights and graph inputs as they are. */
   again(value: Value): Value;
-  /** Parameter gradients made in this segment: the earlier block's recomputation waits for them. */
-  readonly gradients: Value[];
 }
 
 /**
  * Copies of a segment's nodes, made on demand.
  *
- * What enters the segment is gated behind `after` (the cotangents that arrive at its end and the parameter gradients of
- * the later segment). Without the gate ONNX Runtime would merge the copies with their originals, and it would run them
+ * What enters the segment is gated behind `after` (the cotangents that arrive at its end and the parameter gradients
+ * made since the later segment began). Without the gate ONNX Runtime would merge the copies with their originals, and it would run them
  * during the forward pass, where nothing is saved.
  */
 export function createRecompute(
@@ -47,5 +45,5 @@ export function createRecompute(
     producer.outputs.forEach((v, i) => copies.set(v, outputs[i] ?? v));
     return copies.get(value) ?? value;
   };
-  return { segment, again, gradients: [] };
+  return { segment, again };
 }

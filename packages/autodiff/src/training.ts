@@ -10,7 +10,8 @@ import {
 } from '@musubi/onnx-graph';
 
 import { AutodiffError } from './errors.ts';
-import { type VjpOptions, blockOf, vjp } from './vjp.ts';
+import { recomputedBlocks } from './recomputed-blocks.ts';
+import { vjp } from './vjp.ts';
 
 export interface TrainingOptions {
   /** Name of the scalar output to minimize. */
@@ -19,6 +20,11 @@ export interface TrainingOptions {
   readonly trainable: readonly string[];
   /** Recompute each block of the model in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /**
+   * With `gradientCheckpointing`: recompute every how many blocks one, counted from the last, so that the last is kept
+   * unless all are recomputed. Default 1: all.
+   */
+  readonly gradientCheckpointingEvery?: number;
   /**
    * How attention over the sequence is computed, by default whole. In pieces its memory grows with the sequence, not its
    * square: scores are computed a piece at a time, and again for the backward pass.
@@ -56,7 +62,7 @@ export interface TrainingGraphs {
  * @throws {AutodiffError} `UNKNOWN_NAME`, `NOT_DIFFERENTIABLE` when the loss is no scalar, `NO_GRADIENT_RULE`
  */
 export function createTrainingGraphs(forward: Graph, options: TrainingOptions): TrainingGraphs {
-  const { loss, trainable, gradientCheckpointing = false, attention = 'whole', lossScale } = options;
+  const { loss, trainable, attention = 'whole', lossScale } = options;
   const output = forward.outputs.find((o) => o.name === loss);
   if (output && output.value.shape.some((d) => d !== 1)) {
     throw new AutodiffError(
@@ -66,13 +72,13 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
       'Reduce it to one number.',
     );
   }
-  const segments: VjpOptions = gradientCheckpointing ? { segmentOf: blockOf } : {};
+  const segmentOf = segmentsOf(forward, options);
   const planOf = (node: Node): AttentionPlan => (isOverSequence(node) ? attention : 'whole');
   // What is lowered now has its probabilities kept, or computed again with its block; the rest computes them again itself.
   const kept = (node: Node) =>
-    attention === 'whole' || (gradientCheckpointing && !isOverSequence(node)) ? 'whole' : undefined;
+    attention === 'whole' || (segmentOf(node) !== undefined && !isOverSequence(node)) ? 'whole' : undefined;
   const { graph, gradients } = vjp(lowerAttention(forward, kept), [loss], trainable, {
-    ...segments,
+    segmentOf,
     ...(lossScale === undefined ? {} : { scale: lossScale }),
     attention: (node) => {
       const plan = planOf(node);
@@ -90,6 +96,14 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
     training: lower(lowerAttention(graph, planOf), options),
     evaluation: lower(lowerAttention(evaluation, planOf), options),
   };
+}
+
+/** The block that a node is recomputed with, or undefined. */
+function segmentsOf(
+  forward: Graph,
+  { gradientCheckpointing = false, gradientCheckpointingEvery = 1 }: TrainingOptions,
+): (node: Node) => string | undefined {
+  return gradientCheckpointing ? recomputedBlocks(forward, gradientCheckpointingEvery) : () => undefined;
 }
 
 /** True where the number of keys is symbolic; scores against a fixed number of keys grow with the sequence as they are. */

@@ -18,9 +18,9 @@ import { describe, expect, test } from 'vitest';
 import { interpret, tensor } from '../../onnx-graph/tests/interpreter/index.ts';
 import { blockOf, createTrainingGraphs, vjp } from './index.ts';
 
-/** Two blocks of a frozen Linear with a trained one beside it. */
-function twoBlocks(dtype: 'float32' | 'bfloat16' = 'float32'): Graph {
-  const graph = new Graph('two blocks');
+/** Blocks of a frozen Linear with a trained one beside it. */
+function blocks(count: number, dtype: 'float32' | 'bfloat16' = 'float32'): Graph {
+  const graph = new Graph(`${count} blocks`);
   const bytes = dtype === 'float32' ? 64 : 32;
   const params = createParams(graph, (name) =>
     name.endsWith('.weight')
@@ -28,13 +28,15 @@ function twoBlocks(dtype: 'float32' | 'bfloat16' = 'float32'): Graph {
       : undefined,
   );
   let x: Value = graph.input('x', 'float32', ['B', 4]);
-  for (const i of [0, 1]) {
+  for (let i = 0; i < count; i++) {
     const down = graph.input(`down.${i}`, 'float32', [4, 4]);
     x = graph.within(`blocks.${i}`, () => exp(mul(matmul(linear(x, params.at(`blocks.${i}`), 4, 4), mT(down)), 0.1)));
   }
   graph.output('loss', reduceMean(x, [0, 1], false));
   return graph;
 }
+
+const twoBlocks = (dtype?: 'float32' | 'bfloat16') => blocks(2, dtype);
 
 const needed = (graph: Graph): Node[] => [...nodesNeeded(graph)];
 
@@ -135,6 +137,40 @@ describe('training graphs', () => {
     // What enters the second block a second time waits for the gradient that arrives at its end.
     expect(again(training, 'blocks.1').some((n) => n.op === 'Slice')).toBe(true);
     expect(training.outputs.map((o) => o.name)).toEqual(['loss', 'grad/down.0', 'grad/down.1']);
+  });
+
+  test.each([
+    [1, [0, 1, 2, 3, 4]],
+    [2, [1, 3]],
+    [3, [2]],
+    [5, [0]],
+    [6, []],
+  ])('recompute one block of %i, and keep the last unless all are', (every, expected) => {
+    const trainable = [0, 1, 2, 3, 4].map((i) => `down.${i}`);
+    const checkpointing = { gradientCheckpointing: true, gradientCheckpointingEvery: every };
+    const { training } = createTrainingGraphs(blocks(5), { loss: 'loss', trainable, ...checkpointing });
+    expect([0, 1, 2, 3, 4].filter((i) => again(training, `blocks.${i}`).length > 0)).toEqual(expected);
+  });
+
+  test('recompute a block after the parameter gradients of all behind it, also of those that are kept', () => {
+    const trainable = [0, 1, 2, 3, 4].map((i) => `down.${i}`);
+    const checkpointing = { gradientCheckpointing: true, gradientCheckpointingEvery: 2 };
+    const { training } = createTrainingGraphs(blocks(5), { loss: 'loss', trainable, ...checkpointing });
+    const waitsFor = again(training, 'blocks.1').flatMap((n) => (n.op === 'Slice' ? (n.inputs[0]?.name ?? []) : []));
+    // block 2 is kept, block 3 recomputed; block 4's was there before that
+    expect(waitsFor).toEqual(expect.arrayContaining(['grad/down.2', 'grad/down.3'].map((name) => gradientOf(name))));
+    expect(waitsFor).not.toContain(gradientOf('grad/down.4'));
+
+    function gradientOf(name: string) {
+      return training.outputs.find((output) => output.name === name)?.value.name;
+    }
+  });
+
+  test('refuse to recompute every 0th block', () => {
+    const options = { loss: 'loss', trainable: ['down.0'], gradientCheckpointing: true, gradientCheckpointingEvery: 0 };
+    expect(() => createTrainingGraphs(twoBlocks(), options)).toThrow(
+      'gradientCheckpointingEvery: 0 is no positive integer. Use 1 to recompute all blocks',
+    );
   });
 
   test('widen a 16-bit weight behind a gate for each product that reads it', () => {

@@ -16,6 +16,7 @@ import type { RuleCall } from './rules/rule.ts';
 
 import { AutodiffError } from './errors.ts';
 import { type Recompute, createRecompute } from './recompute.ts';
+import { blockOf } from './recomputed-blocks.ts';
 import { gradientRules, nonDifferentiable } from './rules/table.ts';
 
 export interface VjpOptions {
@@ -59,12 +60,17 @@ export function vjp(source: Graph, outputs: readonly string[], wrt: readonly str
   targets.forEach((value, i) => cotangents.add(value, seed(graph, value, outputs[i] ?? '', options.scale)));
 
   let recompute: Recompute | undefined;
+  // Parameter gradients since the last segment began: an earlier block's recomputation waits for them.
+  let parameterGradients: Value[] = [];
   for (const node of nodes.toReversed()) {
     if (!active.nodes.has(node) || !node.outputs.some((v) => cotangents.has(v))) continue;
     const segment = options.segmentOf?.(node);
-    if (segment !== recompute?.segment) {
-      const after = [...node.outputs.flatMap((v) => cotangents.get(v) ?? []), ...(recompute?.gradients ?? [])];
-      recompute = segment === undefined ? undefined : createRecompute(segment, options, after);
+    if (segment === undefined) {
+      recompute = undefined;
+    } else if (segment !== recompute?.segment) {
+      const after = [...node.outputs.flatMap((v) => cotangents.get(v) ?? []), ...parameterGradients];
+      recompute = createRecompute(segment, options, after);
+      parameterGradients = [];
     }
     graph.withScope(`grad/${node.name}`, () => {
       for (const [input, gradient] of differentiate(node, {
@@ -75,16 +81,13 @@ export function vjp(source: Graph, outputs: readonly string[], wrt: readonly str
         attention: options.attention?.(node) ?? inOnePiece,
       })) {
         cotangents.add(input, gradient);
-        if (input.kind === 'input') recompute?.gradients.push(gradient);
+        if (input.kind === 'input') parameterGradients.push(gradient);
       }
     });
   }
   const gradients = parameters.map((p) => cotangents.get(p) ?? fullLike(p, 0));
   return { graph, gradients };
 }
-
-/** The block of a model that a node was built in: the first part of its scope that ends in a number, e.g. `blocks.3`. */
-export const blockOf = (node: Node): string | undefined => /^[^/]*\.\d+(?=\/|$)/.exec(node.scope)?.[0];
 
 interface Context {
   readonly active: Active;

@@ -11,6 +11,8 @@ export interface CacheConfig {
   /** Keep cache files that belong to no item any more. */
   readonly keepCache: boolean;
   readonly device: DeviceChoice;
+  /** End the run when the device leaves operators to the CPU. */
+  readonly strictDevice: boolean;
 }
 
 /** All settings of `cache_latents`, checked. */

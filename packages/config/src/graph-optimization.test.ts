@@ -17,10 +17,14 @@ test.each([
   ['--compile --compile_mode max-autotune-no-cudagraphs', 'all', false],
   ['--compile --compile_fullgraph', 'basic', true],
 ])('"%s" is level %s', async (argv, level, onDeviceOnly) => {
-  expect((await resolve(argv)).config.graphOptimization).toEqual({ level, onDeviceOnly });
+  expect((await resolve(argv)).config.graphOptimization).toEqual({ level, onDeviceOnly, fixedShapes: false });
 });
 
-test('fixed shapes are refused where something is compiled', async () => {
-  await expect(resolve('--compile --compile_dynamic false')).rejects.toMatchObject({ option: 'compile_dynamic' });
-  await expect(resolve('--compile_dynamic false')).resolves.toBeDefined();
+test.each([
+  ['--compile --compile_dynamic false', true],
+  ['--compile --compile_dynamic true', false],
+  ['--compile --compile_dynamic auto', false],
+  ['--compile_dynamic false', false],
+])('"%s" fixes shapes: %s', async (argv, fixedShapes) => {
+  expect((await resolve(argv)).config.graphOptimization).toMatchObject({ fixedShapes });
 });

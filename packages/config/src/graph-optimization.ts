@@ -6,6 +6,8 @@ export interface GraphOptimization {
   readonly level: 'basic' | 'all';
   /** Refuse a graph of which a node cannot run on the device. */
   readonly onDeviceOnly: boolean;
+  /** A graph for each shape of batches, with lengths as numbers, instead of one with symbols for all. */
+  readonly fixedShapes: boolean;
 }
 
 /** What the options about compiling in PyTorch become; printed by `--print_config` and written in the guide. */
@@ -21,7 +23,11 @@ export const graphOptimizationTable: readonly (readonly [option: string, value: 
   ],
   ['compile_fullgraph, dynamo_fullgraph', 'true', 'a graph of which a node cannot run on the device is refused'],
   ['compile_dynamic', 'true, auto', 'one graph for all shapes, as without it'],
-  ['compile_dynamic', 'false', 'refused with compile: one graph serves the shapes of all buckets'],
+  [
+    'compile_dynamic',
+    'false',
+    'with compile, a graph for each bucket and batch size, loaded when its first batch comes',
+  ],
   ['dynamo_dynamic', 'true', 'one graph for all shapes, as without it'],
   ['compile_backend', 'any', 'no effect: there is one compiler'],
   ['compile_cache_size_limit', 'any', 'no effect: a graph is optimized once, when it is loaded'],
@@ -34,6 +40,7 @@ export function toGraphOptimization({ text, flag }: Pick<OptionValues, 'text' | 
   const mode = isCompiled ? text('compile_mode') : isDynamo ? text('dynamo_mode') : 'default';
   return {
     level: mode.startsWith('max-autotune') ? 'all' : 'basic',
+    fixedShapes: isCompiled && text('compile_dynamic') === 'false',
     onDeviceOnly: (isCompiled && flag('compile_fullgraph')) || (isDynamo && flag('dynamo_fullgraph')),
   };
 }

@@ -98,6 +98,7 @@ describe('every option that works', () => {
     fp8_quant_mode: ['--fp8_base', '--fp8_scaled'],
     fp8_block_size: ['--fp8_base', '--fp8_scaled'],
     fp8_cache_dir: ['--int8_base'],
+    gradient_checkpointing_every: ['--gradient_checkpointing'],
     dit_high_noise: ['--timestep_boundary', '900'],
     log_tracker_config: ['--log_with', 'wandb', '--wandb_run_name', 'mine'],
     wandb_run_name: ['--log_with', 'wandb'],

@@ -107,14 +107,6 @@ export const optionRules: readonly OptionRule[] = [
     remedy: 'Remove it, or choose another optimizer.',
   },
   {
-    option: 'compile_dynamic',
-    task: 'train',
-    severity: 'refused',
-    isBroken: ({ get }) => get('compile') === true && get('compile_dynamic') === 'false',
-    reason: 'one graph serves the shapes of all buckets; a graph of its own for each is not in this release.',
-    remedy: 'Remove it, or write compile_dynamic = "true".',
-  },
-  {
     option: 'blocks_to_swap',
     severity: 'refused',
     isBroken: (values) => number(values.get('blocks_to_swap')) > mostBlocks(values),
@@ -130,6 +122,13 @@ export const optionRules: readonly OptionRule[] = [
       get('gradient_checkpointing') !== true,
     reason: 'it needs the weights again in the backward pass, which only gradient checkpointing reads anew.',
     remedy: 'Add gradient_checkpointing = true.',
+  },
+  {
+    option: 'gradient_checkpointing_every',
+    severity: 'refused',
+    isBroken: ({ get }) => number(get('gradient_checkpointing_every')) > 1 && get('gradient_checkpointing') !== true,
+    reason: 'no block is computed again without gradient_checkpointing.',
+    remedy: 'Add gradient_checkpointing = true, or remove it.',
   },
   {
     option: 'offload_inactive_dit',

@@ -82,6 +82,7 @@ function commonConfig(values: OptionValues, command: CommandSpec, written: strin
     skipExisting: flag('skip_existing'),
     keepCache: flag('keep_cache'),
     device: toDevice(values),
+    strictDevice: flag('strict_device'),
   };
 }
 

@@ -99,6 +99,7 @@ export async function toTrainConfig(
     maxTrainEpochs: numberOrNull('max_train_epochs'),
     gradientAccumulationSteps: number('gradient_accumulation_steps'),
     gradientCheckpointing: flag('gradient_checkpointing'),
+    gradientCheckpointingEvery: number('gradient_checkpointing_every'),
     attention: toAttention(values),
     graphOptimization: toGraphOptimization(values),
     device: toDevice(values),

@@ -162,6 +162,8 @@ export interface TrainConfig {
   readonly maxTrainEpochs: number | null;
   readonly gradientAccumulationSteps: number;
   readonly gradientCheckpointing: boolean;
+  /** Every how many blocks one is computed again; at least 1. */
+  readonly gradientCheckpointingEvery: number;
   readonly attention: AttentionChoice;
   /** What the options about compiling come to. */
   readonly graphOptimization: GraphOptimization;

@@ -41,6 +41,7 @@ const oursInTraining = [
   'fp8_cache_dir',
   'attn_mode',
   'attn_chunk',
+  'gradient_checkpointing_every',
   'show_lr_schedule',
   'qinglong_preset',
   'qinglong_ratios',
@@ -48,8 +49,8 @@ const oursInTraining = [
 const ours: Readonly<Record<CommandSpec['task'], readonly string[]>> = {
   train: oursInTraining,
   'train model': oursInTraining,
-  'cache latents': ['architecture'],
-  'cache text': ['architecture', 'tokenizer'],
+  'cache latents': ['architecture', 'strict_device'],
+  'cache text': ['architecture', 'strict_device', 'tokenizer'],
   generate: ['architecture'],
   'average loras': [],
   'merge loras': [],

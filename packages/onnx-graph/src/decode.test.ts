@@ -8,7 +8,7 @@ import type { DataType, TypedArray } from './dtype.ts';
 import { dataTypes, onnxCode } from './dtype.ts';
 import { GraphError } from './errors.ts';
 import { exampleGraph } from '../tests/example-graph.ts';
-import { Graph, decodeModel, encodeModel } from './index.ts';
+import { Graph, decodeModel, encodeModel, reshape } from './index.ts';
 
 test('a model decodes to the graph that was encoded', () => {
   const bytes = encodeModel(exampleGraph());
@@ -132,4 +132,25 @@ test('unknown operators keep their types and attributes', () => {
   expect(again.nodes[0]).toMatchObject({ op: 'Twice', domain: 'org.example', attributes });
   expect(again.nodes[0]?.inputs.map((v) => v?.name ?? null)).toEqual(['x', null, 'x']);
   expect(again.outputs[0]?.value).toMatchObject({ dtype: 'float16', shape: ['B', 2] });
+});
+
+test('lengths are written as numbers, also those that depend on others', () => {
+  const graph = new Graph('g');
+  const x = graph.input('x', 'float32', ['B', 'S', 4]);
+  graph.output('y', reshape(x, ['B*S', 4]));
+  const shapes = (lengths: ReadonlyMap<string, number>) => {
+    const { inputs, outputs } = decodeModel(encodeModel(graph, { lengths }));
+    return [inputs[0]?.shape, outputs[0]?.value.shape];
+  };
+  expect(
+    shapes(
+      new Map([
+        ['B', 2],
+        ['S', 8],
+      ]),
+    ),
+  ).toEqual([
+    [2, 8, 4],
+    [16, 4],
+  ]);
 });

@@ -18,6 +18,7 @@ import {
 import type { AttributeKind } from './operators/infer.ts';
 import type { AttributeValue, Graph, Node, TensorType, Value } from './graph.ts';
 
+import { type Dim, evaluateDim, symbolsIn } from './dim.ts';
 import { onnxCode } from './dtype.ts';
 import { GraphError } from './errors.ts';
 import { dimName } from './internal/dim-names.ts';
@@ -26,17 +27,27 @@ import { specOf } from './operators/infer.ts';
 export interface EncodeOptions {
   /** Version of the standard operator set; by default 21, which every build we know reads, or what the operators need. */
   readonly opset?: number;
+  /** Lengths of symbols, e.g. `B` 1 and `S` 2048: shapes of the file have numbers then where they had them. */
+  readonly lengths?: ReadonlyMap<string, number>;
 }
 
 const oldestOpset = 21;
 
 const irVersion = 10n;
 
-/** The graph as the bytes of an `.onnx` file. Weights stay in their files. */
-export function encodeModel(graph: Graph, { opset = opsetOf(graph) }: EncodeOptions = {}): Uint8Array {
+/**
+ * The graph as the bytes of an `.onnx` file. Weights stay in their files.
+ *
+ * @throws {GraphError} `UNKNOWN_VALUE` for a value that is not in the graph; `BAD_DIMENSION` for lengths that give none
+ */
+export function encodeModel(
+  graph: Graph,
+  { opset = opsetOf(graph), lengths = new Map() }: EncodeOptions = {},
+): Uint8Array {
   checkOrder(graph);
   const names = outputNames(graph);
   const nameOf = (value: Value) => names.get(value) ?? value.name;
+  const valueInfo = createValueInfo(lengths);
   const domains = new Set(['', 'com.microsoft', ...graph.nodes.map((node) => node.domain)]);
   const model = create(ModelProtoSchema, {
     irVersion,
@@ -156,25 +167,29 @@ function tensorProto(value: Value): TensorProto {
   return tensor;
 }
 
-const valueInfo = (name: string, { dtype, shape }: TensorType, scope = '') =>
-  create(ValueInfoProtoSchema, {
-    name,
-    type: create(TypeProtoSchema, {
-      value: {
-        case: 'tensorType',
-        value: create(TypeProto_TensorSchema, {
-          elemType: onnxCode(dtype),
-          shape: create(TensorShapeProtoSchema, {
-            dim: shape.map((d) =>
-              create(TensorShapeProto_DimensionSchema, {
-                value:
-                  typeof d === 'number'
-                    ? { case: 'dimValue', value: BigInt(d) }
-                    : { case: 'dimParam', value: dimName(d, scope) },
-              }),
-            ),
+const createValueInfo = (lengths: ReadonlyMap<string, number>) => {
+  const fixed = (dim: Dim): Dim =>
+    typeof dim === 'string' && symbolsIn(dim).every((symbol) => lengths.has(symbol)) ? evaluateDim(dim, lengths) : dim;
+  return (name: string, { dtype, shape }: TensorType, scope = '') =>
+    create(ValueInfoProtoSchema, {
+      name,
+      type: create(TypeProtoSchema, {
+        value: {
+          case: 'tensorType',
+          value: create(TypeProto_TensorSchema, {
+            elemType: onnxCode(dtype),
+            shape: create(TensorShapeProtoSchema, {
+              dim: shape.map(fixed).map((d) =>
+                create(TensorShapeProto_DimensionSchema, {
+                  value:
+                    typeof d === 'number'
+                      ? { case: 'dimValue', value: BigInt(d) }
+                      : { case: 'dimParam', value: dimName(d, scope) },
+                }),
+              ),
+            }),
           }),
-        }),
-      },
-    }),
-  });
+        },
+      }),
+    });
+};

@@ -1,10 +1,13 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor, env } from 'onnxruntime-node';
 
 import type { Graph } from '../src/index.ts';
 import type { Tensor64 } from './interpreter/index.ts';
 
 import { encodeModel } from '../src/index.ts';
 import { fromHost, toHost } from './interpreter/index.ts';
+
+/** Whether it is the build for WebAssembly, with which these tests run in browsers. */
+export const isWebBuild = 'web' in env.versions;
 
 /** Runs a graph on ONNX Runtime's CPU provider. Throws where an output has another dtype than the builder inferred. */
 export async function runOnRuntime(

@@ -172,6 +172,7 @@ const rmsNormalization = (op: string): Build[] => [
   (c) => c.nodes(op, [c.float(['B', 'S', 6]), c.float([6])], { axis: -1 }, 1),
   (c) => c.nodes(op, [c.float(['B', 5, 6]), c.float([5, 6])], { axis: 1, epsilon: 0.1 }, 2),
   (c) => c.nodes(op, [c.float(['B', 6], -2, 2, 'float64'), c.float([6], -2, 2, 'float64')], { axis: -1 }, 2),
+  (c) => c.nodes(op, [c.float(['B', 5, 6]), c.float([5, 6])], { axis: 1, epsilon: 0.1 }, 1),
 ];
 
 const convolutions = (op: string): Build[] => [

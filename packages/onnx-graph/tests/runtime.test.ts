@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { operators } from '../src/index.ts';
 import { interpret } from './interpreter/index.ts';
-import { runOnRuntime } from './on-runtime.ts';
+import { isWebBuild, runOnRuntime } from './on-runtime.ts';
 import { createCase, operatorCases } from './operator-cases.ts';
 
 /*
@@ -18,6 +18,13 @@ import { createCase, operatorCases } from './operator-cases.ts';
  */
 const seeds = [1, 2, 3];
 
+/**
+ * Cases that the build for WebAssembly does not load. Where SimplifiedLayerNormalization has more than one normalized axis,
+ * ONNX Runtime infers a length of 1 for the first of them only in the shape of the deviations, and says no to a model that
+ * states the right shape; for Node.js it takes the model. Without that output it loads everywhere, which is the last case.
+ */
+const refusedInWeb: Readonly<Record<string, number>> = isWebBuild ? { SimplifiedLayerNormalization: 2 } : {};
+
 describe.each(Object.keys(operators))('%s', (op) => {
   const builds = operatorCases.get(op) ?? [];
 
@@ -25,7 +32,14 @@ describe.each(Object.keys(operators))('%s', (op) => {
     expect(builds.length).toBeGreaterThan(0);
   });
 
-  test.each(builds.map((build, i) => ({ i, build })))('agrees with ONNX Runtime, case $i', async ({ build }) => {
+  const cases = builds.map((build, i) => ({ i, build }));
+
+  test.each(cases.filter(({ i }) => i === refusedInWeb[op]))('is refused, case $i', async ({ build }) => {
+    const { graph, feeds } = createCase(1, build);
+    await expect(runOnRuntime(graph, feeds)).rejects.toThrow('Inferred=6 Declared=1 Dimension=2');
+  });
+
+  test.each(cases.filter(({ i }) => i !== refusedInWeb[op]))('agrees with ONNX Runtime, case $i', async ({ build }) => {
     for (const seed of seeds) {
       const { graph, feeds } = createCase(seed, build);
       const expected = await runOnRuntime(graph, feeds);

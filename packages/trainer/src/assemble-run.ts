@@ -100,6 +100,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     config: model.config,
     adapter,
     gradientCheckpointing: config.gradientCheckpointing,
+    gradientCheckpointingEvery: config.gradientCheckpointingEvery,
     attention: parts.attention ?? 'whole',
     dropout,
     ...(parts.lower ? { lower: parts.lower } : {}),

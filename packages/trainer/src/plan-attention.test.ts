@@ -10,10 +10,15 @@ const config = { heads: 12, layers: 30 } as WanConfig;
 
 function planFor(
   key: readonly number[],
-  change: { readonly mode?: 'auto' | 'whole' | 'chunked'; readonly chunk?: number; readonly isCheckpointed?: boolean },
+  change: {
+    readonly mode?: 'auto' | 'whole' | 'chunked';
+    readonly chunk?: number;
+    readonly isCheckpointed?: boolean;
+    readonly every?: number;
+  },
   totalMemoryBytes = 24 * 2 ** 30,
 ) {
-  const { mode = 'auto', chunk = null, isCheckpointed = true } = change;
+  const { mode = 'auto', chunk = null, isCheckpointed = true, every = 1 } = change;
   const dataset = { kind: key.length > 2 ? 'video' : 'image', batchSize: 1 };
   return planAttention({
     choice: { mode, chunk },
@@ -21,6 +26,7 @@ function planFor(
     config,
     datasets: [{ config: dataset, buckets: [{ key, count: 1 }] }] as unknown as AttentionFacts<WanConfig>['datasets'],
     gradientCheckpointing: isCheckpointed,
+    gradientCheckpointingEvery: every,
     totalMemoryBytes,
   });
 }
@@ -36,6 +42,14 @@ describe('planAttention', () => {
   test('counts the scores of all blocks where none is computed again', () => {
     expect(planFor([832, 480], { isCheckpointed: false }).plan).toEqual({ chunks: 4, rows: 512 });
     expect(planFor([832, 480], { isCheckpointed: false }, 64 * 2 ** 30).plan).toBe('whole');
+  });
+
+  test('counts the scores of those that are not', () => {
+    expect(planFor([832, 480], {}).plan).toBe('whole');
+    expect(planFor([832, 480], { every: 2 }, 16 * 2 ** 30).reason).toMatch(
+      'whole (all scores at once take 1.8 of 16.0',
+    );
+    expect(planFor([832, 480], { every: 3 }, 16 * 2 ** 30).reason).toMatch('pieces of 512 queries (all scores at once');
   });
 
   test('takes a clip in at most 32 pieces', () => {

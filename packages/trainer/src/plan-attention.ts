@@ -9,6 +9,8 @@ export interface AttentionFacts<Config> {
   readonly config: Config;
   readonly datasets: readonly Pick<DatasetSummary, 'config' | 'buckets'>[];
   readonly gradientCheckpointing: boolean;
+  /** Every how many blocks one is computed again, with `gradientCheckpointing`. */
+  readonly gradientCheckpointingEvery: number;
   /** Physical memory of the machine in bytes. */
   readonly totalMemoryBytes: number;
 }
@@ -31,7 +33,7 @@ const usualPieces = 32;
  * Chooses how attention over the sequence is computed (`--attn_mode`, `--attn_chunk`).
  *
  * With all scores at once a block keeps `4·B·heads·S²` bytes for the backward pass, with checkpointing only the block at
- * work. In pieces nothing of that size is kept, but each is computed once more. So short sequences stay whole.
+ * work and those that are not computed again. In pieces nothing of that size is kept, but each is computed once more. So short sequences stay whole.
  */
 export function planAttention<Config>(facts: AttentionFacts<Config>): PlannedAttention {
   const { choice, totalMemoryBytes } = facts;
@@ -51,9 +53,10 @@ export function planAttention<Config>(facts: AttentionFacts<Config>): PlannedAtt
 
 /** The longest sequence, and the most bytes that scores take in a step. */
 function largestScores<Config>(facts: AttentionFacts<Config>): { readonly tokens: number; readonly bytes: number } {
-  const { architecture, config, datasets, gradientCheckpointing } = facts;
+  const { architecture, config, datasets, gradientCheckpointing, gradientCheckpointingEvery } = facts;
   const { heads, layers } = architecture.attention(config);
-  const atOnce = gradientCheckpointing ? inBackward : layers + inBackward - 1;
+  const recomputed = gradientCheckpointing ? Math.floor(layers / gradientCheckpointingEvery) : 0;
+  const atOnce = Math.max(1, layers - recomputed) + inBackward - 1;
   const sequences = datasets.flatMap(({ config: { kind, batchSize }, buckets }) =>
     buckets.map(({ key: [width, height, frames] }) => ({
       batchSize,

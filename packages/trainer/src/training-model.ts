@@ -21,6 +21,8 @@ export interface TrainingModelOptions<Config> {
   readonly frozen?: readonly InjectedAdapter[];
   /** Recompute each block in the backward pass instead of keeping what it computed. */
   readonly gradientCheckpointing?: boolean;
+  /** Recompute every how many blocks one, counted from the last. Default 1: all. */
+  readonly gradientCheckpointingEvery?: number;
   /** Attention over the sequence with all scores at once (the default), or a piece of the queries at a time. */
   readonly attention?: AttentionPlan;
   /** Of the adapter to train. */
@@ -57,6 +59,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
   const { architecture, config, weights, adapter, frozen = [], dropout = {} } = options;
   const {
     gradientCheckpointing = false,
+    gradientCheckpointingEvery = 1,
     attention = 'whole',
     lower = (graph) => graph,
     forWebGpu = false,
@@ -76,6 +79,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     loss: 'loss',
     trainable,
     gradientCheckpointing,
+    gradientCheckpointingEvery,
     attention,
     forWebGpu,
     products: { dtype: products, stays: isIn(architecture.float32Parts) },

@@ -1,7 +1,8 @@
 import type { HostTensor } from '@musubi/onnx-graph';
+import type { Runtime } from '@musubi/runtime';
 
 import { resolveWeights, umt5, wanVae } from '@musubi/models';
-import { Graph, createParams } from '@musubi/onnx-graph';
+import { Graph, createParams, mul } from '@musubi/onnx-graph';
 import { createNodeRuntime } from '@musubi/runtime/node';
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 import { expect, test } from 'vitest';
@@ -68,6 +69,51 @@ test.runIf(hasGolden('models', 'te_umt5', 'case.safetensors'))(
     expectClose(embeddings, expected);
   },
 );
+
+/** A graph for another device, which the CPU computes all the same. */
+async function openLeft(isStrict: boolean) {
+  const lines: string[] = [];
+  const closing: (() => Promise<void>)[] = [];
+  const runtime = await createNodeRuntime();
+  const onCpu: Runtime = {
+    ...runtime,
+    createSession: (request) => runtime.createSession({ ...request, providers: ['cpu'] }),
+  };
+  const graph = new Graph('square');
+  const x = graph.input('x', 'float32', [2]);
+  graph.output('y', mul(x, x));
+  const open = createOpenGraph(onCpu, {
+    externalFiles: {},
+    weights: new Map(),
+    device: { provider: 'webgpu', deviceId: 0 },
+    placement: { isStrict, logger: (line) => void lines.push(line), closing },
+  });
+  const session = await open(graph, 'text encoder');
+  const feeds: Record<string, HostTensor> = { x: { dtype: 'float32', shape: [2], data: Float32Array.of(2, 3) } };
+  const close = async () => {
+    await session.release();
+    for (const each of closing) await each();
+    await runtime.close();
+  };
+  return { run: () => session.run(feeds), lines, close };
+}
+
+test('on a device the first run of a graph tells where its nodes ran', async () => {
+  const { run, lines, close } = await openLeft(false);
+  for (let i = 0; i < 2; i++) expect((await run())['y']?.data).toEqual(Float32Array.of(4, 9));
+  await close();
+  expect(lines).toEqual([
+    'a run of the text encoder moves 0.00 MB to webgpu and 0.00 MB back',
+    'a run of the text encoder on webgpu: 1 nodes, 0 of shape arithmetic and 1 others on the CPU, ' +
+      '0 copies between host and device: 1 Mul',
+  ]);
+});
+
+test('with strict_device it fails where nodes were left to the CPU', async () => {
+  const { run, close } = await openLeft(true);
+  await expect(run()).rejects.toMatchObject({ code: 'DEVICE_LEFT', facts: { operators: ['Mul'] } });
+  await close();
+});
 
 const checkpointPath = (model: string): string => goldenPath('models', model, 'checkpoint.safetensors');
 

@@ -222,11 +222,17 @@ describe.each(wanRuns.slice(0, 1))('weights of runs like %s', (name) => {
     });
   });
 
-  test('gradient_checkpointing changes no bit', async () => {
-    const run = await folder.run(`${short(3)} --gradient_checkpointing`, { runtime });
+  test.each([
+    ['', null],
+    ['--gradient_checkpointing_every 2', /^gradient_checkpointing_every 2: (\d+) of \d+ blocks are computed again$/m],
+    ['--gradient_checkpointing_every 99', /^gradient_checkpointing_every 99: none of \d+ blocks are computed again$/m],
+  ])('gradient_checkpointing changes no bit %s', async (every, line) => {
+    const run = await folder.run(`${short(3)} --gradient_checkpointing ${every}`, { runtime });
     const without = await folder.run(short(3), { runtime });
     expect(run.losses).toEqual(without.losses);
     expect(await outputOf(run)).toEqual(await outputOf(without));
+    if (line) expect(run.lines.join('\n')).toMatch(line);
+    else expect(run.lines.join('\n')).not.toContain('computed again');
   });
 });
 

@@ -173,9 +173,9 @@ function majorOf(needed: Needed): number {
   return Number(/\.so\.(\d+)/.exec(runtime ?? '')?.[1] ?? 12);
 }
 
-/** Oldest driver for a CUDA: https://docs.nvidia.com/deploy/cuda-compatibility */
+/** Oldest driver for Linux that runs every minor version of a CUDA, and cuDNN 9 for it. */
 function driverFor(needed: Needed): string {
-  return majorOf(needed) >= 13 ? '580' : '525.60';
+  return majorOf(needed) >= 13 ? '580.65.06' : '525.60.13';
 }
 
 function packageOf(library: string, major: number): string {
@@ -186,7 +186,8 @@ function packageOf(library: string, major: number): string {
     ['libcufft', `libcufft-${suffix}`],
     ['libcudart', `cuda-cudart-${suffix}`],
     ['libnvrtc', `cuda-nvrtc-${suffix}`],
-    ['libcudnn', `cudnn9-cuda-${major}`],
+    ['libnvJitLink', `libnvjitlink-${suffix}`],
+    ['libcudnn', `libcudnn9-cuda-${major}`],
   ];
   return packages.find(([start]) => library.startsWith(start))?.[1] ?? `cuda-libraries-${suffix}`;
 }

@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { placeCuda, removeCuda } from './fix-cuda.ts';
+import { assertIntegrity, placeCuda, removeCuda } from './fix-cuda.ts';
 
 let parent = '';
 let folder = '';
@@ -55,4 +56,13 @@ test.each([
   await expect(placeCuda(folder, tools)).rejects.toMatchObject({ code: 'FIX_FAILED' });
   expect(await runtime()).toBe('own');
   expect(await readdir(parent)).toEqual(['x64']);
+});
+
+test('a file is taken with its hash only', async () => {
+  const file = join(parent, 'package.tgz');
+  await writeFile(file, 'contents');
+  const hash = createHash('sha512').update('contents').digest('base64');
+  await assertIntegrity(file, 'a@1.0.0', `sha512-${hash}`);
+  await writeFile(file, 'other contents');
+  await expect(assertIntegrity(file, 'a@1.0.0', `sha512-${hash}`)).rejects.toThrow(/^a@1\.0\.0 is another file/);
 });

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,6 +17,12 @@ export const cudaPair = {
   cuda: 13,
 } as const;
 
+/** Of the files that npm has of them, as `npm view SPEC dist.integrity` says. */
+const integrities = {
+  runtime: 'sha512-WjiVVB72riILz8HbYvxvmjKyE/WmkYoSfKY++axo5jAR609HQg8MwiG/HhShpTcJfmmAdzxxmB+MMST3A+SiPA==',
+  provider: 'sha512-FopIhNE/Ng+v2X65wVc9clPCBCvhvA53Hxo2U0Kf5fGdVsC7iCA+mZ0KLWggcQAj7TIZ6pNidR4AC10g74Xo6w==',
+} as const;
+
 /** Where each package keeps the libraries that are taken of it. */
 const foldersInside = {
   runtime: 'package/bin/napi-v6/linux/x64',
@@ -24,8 +32,8 @@ const providerFiles = ['libonnxruntime_providers_cuda.so', 'libonnxruntime_provi
 
 /** What is asked of the surroundings; tests give their own. */
 export interface FixTools {
-  /** Unpacks a package of npm into a folder, where it lies in `package`. */
-  fetchPackage(spec: string, folder: string): Promise<void>;
+  /** Unpacks a package of npm whose file has that hash into a folder, where it lies in `package`. */
+  fetchPackage(spec: string, folder: string, integrity: string): Promise<void>;
   /** Why the runtime does not compute on the CPU, or null. */
   whyUnusable(): Promise<string | null>;
 }
@@ -54,7 +62,7 @@ export async function placeCuda(folder: string, tools: FixTools): Promise<void> 
   try {
     for (const part of ['runtime', 'provider'] as const) {
       const unpacked = join(made, part);
-      await tools.fetchPackage(cudaPair[part], unpacked);
+      await tools.fetchPackage(cudaPair[part], unpacked, integrities[part]);
       const from = join(unpacked, foldersInside[part]);
       const files = part === 'provider' ? providerFiles : await readdir(from);
       for (const file of files) await cp(join(from, file), join(made, 'x64', file));
@@ -88,13 +96,23 @@ export async function removeCuda(folder: string): Promise<void> {
   await rm(old, { recursive: true, force: true });
 }
 
-/** `npm pack` checks what it downloads against the registry's hash, and runs no script of a package. */
-export async function fetchWithNpm(spec: string, folder: string): Promise<void> {
+/** Libraries that run in this process: the file must be the one that was looked at, whatever registry npm asks. No script runs. */
+export async function fetchWithNpm(spec: string, folder: string, integrity: string): Promise<void> {
   const run = promisify(execFile);
   await mkdir(folder, { recursive: true });
   const { stdout } = await run('npm', ['pack', spec, '--silent', '--pack-destination', folder], { maxBuffer: 2 ** 26 });
-  const name = stdout.trim().split('\n').at(-1) ?? '';
-  await run('tar', ['-xzf', join(folder, name), '-C', folder]);
+  const file = join(folder, stdout.trim().split('\n').at(-1) ?? '');
+  await assertIntegrity(file, spec, integrity);
+  await run('tar', ['-xzf', file, '-C', folder]);
+}
+
+/** @param integrity as npm writes it: `sha512-` and the hash in base64 */
+export async function assertIntegrity(file: string, spec: string, integrity: string): Promise<void> {
+  const [algorithm = '', expected] = integrity.split(/-(.*)/s);
+  const hash = createHash(algorithm);
+  for await (const bytes of createReadStream(file)) hash.update(bytes as Uint8Array);
+  const found = hash.digest('base64');
+  if (found !== expected) throw new Error(`${spec} is another file than expected (${algorithm} ${found})`);
 }
 
 const exists = (path: string): Promise<boolean> =>

@@ -7,9 +7,10 @@ export interface Limits {
   readonly memoryBytes: number | null;
 }
 
-/** Reads the limits of control groups, version 2 and then 1. */
-export async function readLimits({ platform, readText, memoryBytes }: Machine): Promise<Limits> {
-  if (platform !== 'linux') return { processors: null, memoryBytes: null };
+/** Those of memory as Node.js finds them, those of processors from control groups, version 2 and then 1. */
+export async function readLimits({ platform, readText, memoryBytes, allowedMemoryBytes }: Machine): Promise<Limits> {
+  const limit = allowedMemoryBytes < memoryBytes ? allowedMemoryBytes : null;
+  if (platform !== 'linux') return { processors: null, memoryBytes: limit };
   const root = '/sys/fs/cgroup';
   const number = async (path: string) => Number((await readText(`${root}/${path}`)) ?? Number.NaN);
   const [quota = '', period = ''] = (await readText(`${root}/cpu.max`))?.trim().split(' ') ?? [];
@@ -17,11 +18,8 @@ export async function readLimits({ platform, readText, memoryBytes }: Machine): 
     quota === ''
       ? (await number('cpu/cpu.cfs_quota_us')) / (await number('cpu/cpu.cfs_period_us'))
       : Number(quota) / Number(period);
-  const newLimit = await number('memory.max');
-  const limit = Number.isNaN(newLimit) ? await number('memory/memory.limit_in_bytes') : newLimit;
   return {
     processors: share > 0 ? share : null,
-    // no limit is written as "max", or as a number beyond all memory
-    memoryBytes: limit > 0 && limit < memoryBytes ? limit : null,
+    memoryBytes: limit,
   };
 }

@@ -1,4 +1,11 @@
-import { type Engine, type ProviderProbe, findEngine, listProviders, probeProvider } from '@musubi/runtime/node';
+import {
+  type Engine,
+  type ProviderProbe,
+  findEngine,
+  listProviders,
+  probeProvider,
+  machineMemory,
+} from '@musubi/runtime/node';
 
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, readdir, rmdir, statfs } from 'node:fs/promises';
@@ -19,6 +26,8 @@ export interface Machine {
   /** That this process may use. */
   readonly allowedProcessors: number;
   readonly memoryBytes: number;
+  /** Less than all of it in a container with a limit. */
+  readonly allowedMemoryBytes: number;
   readonly freeMemoryBytes: number;
   /** The working folder. */
   readonly folder: string;
@@ -50,6 +59,7 @@ export function thisMachine(): Machine {
     processors: cpus().length,
     allowedProcessors: availableParallelism(),
     memoryBytes: totalmem(),
+    allowedMemoryBytes: machineMemory(),
     freeMemoryBytes: process.availableMemory?.() ?? freemem(),
     folder: process.cwd(),
     environment: process.env,

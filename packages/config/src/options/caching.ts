@@ -221,6 +221,15 @@ export const cachingOptions: readonly OptionSpec[] = [
     support: works,
   },
   {
+    name: 'strict_device',
+    type: 'bool',
+    default: false,
+    scripts: both,
+    group: 'memory',
+    help: 'End the run when the device leaves operators to the CPU.',
+    support: works,
+  },
+  {
     name: 'vae_cache_cpu',
     type: 'bool',
     default: false,

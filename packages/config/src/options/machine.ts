@@ -6,7 +6,9 @@ const mode = accepted(
   'max-autotune turns on every graph optimization of ONNX Runtime, which changes how results round; other modes leave the default',
 );
 const fullGraph = accepted('a graph of which a node cannot run on the device is refused; on the CPU all can');
-const dynamic = accepted('one graph serves the shapes of all buckets');
+const dynamic = accepted(
+  'with compile, false gives each bucket and batch size a graph of its own; else one graph serves all shapes',
+);
 const oneCompiler = accepted('ONNX Runtime is the only compiler, and optimizes a graph once, when it loads it');
 const cuda = accepted('it concerns CUDA in PyTorch; this release computes on the CPU in float32');
 const swap = accepted('base weights stay in the checkpoint file and are read from it when a block needs them');

@@ -67,6 +67,15 @@ export const trainingOptions: readonly OptionSpec[] = [
     support: works,
   },
   {
+    name: 'gradient_checkpointing_every',
+    type: 'int',
+    default: 1,
+    range: { min: 1 },
+    group: 'training',
+    help: 'With gradient_checkpointing: compute only every N-th block again and keep what the others computed; more than 1, which is all blocks, takes more memory and less time.',
+    support: works,
+  },
+  {
     name: 'gradient_checkpointing_cpu_offload',
     type: 'bool',
     default: false,

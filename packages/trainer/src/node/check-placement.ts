@@ -12,12 +12,12 @@ import type { Closing } from './open-parts.ts';
 
 import { TrainerError } from '../errors.ts';
 
-/** Watches the first step of a session on a device other than the CPU. */
+/** Watches the first run of a session on a device other than the CPU. */
 export interface PlacementWatch {
   /** Of the session request. */
   readonly profileFilePrefix: string;
-  /** Ends the profile after the first step and tells where its nodes ran. */
-  afterFirstStep(session: Session, feeds: Tensors, outputs: Tensors): Promise<void>;
+  /** Ends the profile after that run and tells where its nodes ran. */
+  afterFirstRun(session: Session, feeds: Tensors, outputs: Tensors): Promise<void>;
 }
 
 type Tensors = Readonly<Record<string, HostTensor>>;
@@ -25,6 +25,8 @@ type Tensors = Readonly<Record<string, HostTensor>>;
 export interface PlacementOptions {
   readonly device: Device;
   readonly isStrict: boolean;
+  /** What runs, default `a step`. */
+  readonly what?: string;
   readonly logger: (line: string) => void;
 }
 
@@ -33,10 +35,10 @@ export async function watchPlacement(options: PlacementOptions, closing: Closing
   const folder = await mkdtemp(join(tmpdir(), 'musubi-profile-'));
   closing.push(() => rm(folder, { recursive: true, force: true }));
   return {
-    profileFilePrefix: join(folder, 'step'),
-    async afterFirstStep(session, feeds, outputs) {
+    profileFilePrefix: join(folder, 'run'),
+    async afterFirstRun(session, feeds, outputs) {
       options.logger(
-        `a step moves ${inMegabytes(feeds)} to ${options.device.provider} and ${inMegabytes(outputs)} back`,
+        `${options.what ?? 'a step'} moves ${inMegabytes(feeds)} to ${options.device.provider} and ${inMegabytes(outputs)} back`,
       );
       await session.endProfile();
       const [file] = await readdir(folder);
@@ -52,19 +54,19 @@ function inMegabytes(tensors: Tensors): string {
   return `${(bytes / 1e6).toFixed(2)} MB`;
 }
 
-/** @throws {TrainerError} `DEVICE_LEFT` when it is strict and the CPU computed a part of the step */
-export function report(placement: Placement, { device, isStrict, logger }: PlacementOptions): void {
+/** @throws {TrainerError} `DEVICE_LEFT` when it is strict and the CPU computed a part of it */
+export function report(placement: Placement, { device, isStrict, what = 'a step', logger }: PlacementOptions): void {
   const { nodes, onCpu, shapeNodes, copies } = placement;
   const all = Object.values(nodes).reduce((sum, count) => sum + count, 0);
   const left = Object.values(onCpu).reduce((sum, count) => sum + count, 0);
   const shapes = `${shapeNodes} of shape arithmetic and ${left === 0 ? 'no' : left} others on the CPU`;
   const which = left === 0 ? '' : `: ${describeOperators(onCpu)}`;
-  logger(`a step on ${device.provider}: ${all} nodes, ${shapes}, ${copies} copies between host and device${which}`);
+  logger(`${what} on ${device.provider}: ${all} nodes, ${shapes}, ${copies} copies between host and device${which}`);
   if (!isStrict || left === 0) return;
   throw new TrainerError(
     'DEVICE_LEFT',
-    `strict_device: ${device.provider} left ${left} of ${all} nodes of a step to the CPU: ${describeOperators(onCpu)}.`,
-    'Remove strict_device to train all the same, or choose another device.',
+    `strict_device: ${device.provider} left ${left} of ${all} nodes of ${what} to the CPU: ${describeOperators(onCpu)}.`,
+    'Remove strict_device to go on all the same, or choose another device.',
     { option: 'strict_device', operators: Object.keys(onCpu) },
   );
 }

@@ -2,22 +2,23 @@ import type { TrainConfig } from '@musubi/config';
 import type { TrainingData } from '@musubi/dataset';
 import type { Architecture } from '@musubi/models';
 
-import { totalmem } from 'node:os';
+import { machineMemory } from '@musubi/runtime/node';
 
 import { type PlannedAttention, planAttention } from '../plan-attention.ts';
 
 /** How attention is computed on this machine. */
 export const chooseAttention = <Config>(
-  { attention, gradientCheckpointing }: Pick<TrainConfig, 'attention' | 'gradientCheckpointing'>,
+  config: Pick<TrainConfig, 'attention' | 'gradientCheckpointing' | 'gradientCheckpointingEvery'>,
   architecture: Architecture<Config>,
-  config: Config,
+  modelConfig: Config,
   { datasets }: Pick<TrainingData, 'datasets'>,
 ): PlannedAttention =>
   planAttention({
-    choice: attention,
+    choice: config.attention,
     architecture,
-    config,
+    config: modelConfig,
     datasets,
-    gradientCheckpointing,
-    totalMemoryBytes: totalmem(),
+    gradientCheckpointing: config.gradientCheckpointing,
+    gradientCheckpointingEvery: config.gradientCheckpointingEvery,
+    totalMemoryBytes: machineMemory(),
   });

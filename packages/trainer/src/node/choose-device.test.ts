@@ -62,6 +62,8 @@ test('operators left to the CPU are told, and refused with strict_device', () =>
   expect(lines).toEqual([
     'a step on webgpu: 10 nodes, 2 of shape arithmetic and 3 others on the CPU, 6 copies between host and device: 3 Sign',
   ]);
+  report(placement, { ...options, isStrict: false, what: 'a run of the text encoder' });
+  expect(lines.at(-1)).toMatch(/^a run of the text encoder on webgpu: 10 nodes/);
   report({ ...placement, onCpu: {} }, { ...options, isStrict: true });
   expect(() => report(placement, { ...options, isStrict: true })).toThrow(
     expect.objectContaining({ code: 'DEVICE_LEFT', facts: { option: 'strict_device', operators: ['Sign'] } }),

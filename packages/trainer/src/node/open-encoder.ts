@@ -1,11 +1,13 @@
-import type { OpenGraph, ResolvedWeights } from '@musubi/models';
-import type { Runtime } from '@musubi/runtime';
-
-import { totalmem } from 'node:os';
+import type { OpenGraph, OpenedGraph, ResolvedWeights } from '@musubi/models';
+import type { Runtime, SessionRequest } from '@musubi/runtime';
 
 import { type Graph, encodeModel, fuseProducts, gateOnDevice, gateWeights } from '@musubi/onnx-graph';
 import { type MemoryPlan, planMemory } from '@musubi/runtime';
+import { machineMemory } from '@musubi/runtime/node';
 
+import type { Closing } from './open-parts.ts';
+
+import { type PlacementOptions, watchPlacement } from './check-placement.ts';
 import { type Device, graphFor } from './choose-device.ts';
 
 export interface OpenGraphOptions {
@@ -16,6 +18,8 @@ export interface OpenGraphOptions {
   readonly threads?: number;
   /** Default the CPU. */
   readonly device?: Device;
+  /** Tells where the nodes of each graph ran, once; on the CPU there is nothing to tell. */
+  readonly placement?: Pick<PlacementOptions, 'isStrict' | 'logger'> & { readonly closing: Closing };
 }
 
 /** Opens sessions for models that only run forward: encoders of captions and pictures, decoders. */
@@ -28,7 +32,32 @@ export function createOpenGraph(runtime: Runtime, options: OpenGraphOptions): Op
     return gatesOnDevice ? gateOnDevice(gated) : gated;
   };
   const where = { externalFiles, memory, providers: [device.provider], deviceId: device.deviceId };
-  return (graph, label) => runtime.createSession({ label, model: encodeModel(lower(graph)), ...where });
+  const { placement } = options;
+  return async (graph, label) => {
+    const request = { label, model: encodeModel(lower(graph)), ...where };
+    if (!placement || device.provider === 'cpu') return runtime.createSession(request);
+    return openWatched(runtime, request, { device, ...placement, what: `a run of the ${label}` }, placement.closing);
+  };
+}
+
+async function openWatched(
+  runtime: Runtime,
+  request: SessionRequest,
+  options: PlacementOptions,
+  closing: Closing,
+): Promise<OpenedGraph> {
+  const watch = await watchPlacement(options, closing);
+  const session = await runtime.createSession({ ...request, profileFilePrefix: watch.profileFilePrefix });
+  let isFirst = true;
+  return {
+    async run(feeds) {
+      const outputs = await session.run(feeds);
+      if (isFirst) await watch.afterFirstRun(session, feeds, outputs);
+      isFirst = false;
+      return outputs;
+    },
+    release: () => session.release(),
+  };
 }
 
 function forwardMemory(weights: OpenGraphOptions['weights'], threads: number | undefined): MemoryPlan {
@@ -37,7 +66,7 @@ function forwardMemory(weights: OpenGraphOptions['weights'], threads: number | u
     // The kernel of a convolution has axes of its own for rows and columns.
     kind: stored.some((w) => w.shape.length > 2 && w.shape.slice(2).some((d) => d > 1)) ? 'convolutions' : 'products',
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
-    totalMemoryBytes: totalmem(),
+    totalMemoryBytes: machineMemory(),
     narrowWeights: stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1),
     usesPerWeight: 1,
     ...(threads === undefined ? {} : { threads }),

@@ -3,7 +3,6 @@ import type { TrainingData } from '@musubi/dataset';
 
 import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { totalmem } from 'node:os';
 import { basename } from 'node:path';
 
 import { openTrainingData } from '@musubi/dataset/node';
@@ -11,6 +10,7 @@ import { wan } from '@musubi/models';
 import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
 import { type MemoryPlan, type Provider, planMemory } from '@musubi/runtime';
+import { machineMemory } from '@musubi/runtime/node';
 
 import type { RunHooks, TrainOutcome } from './run-hooks.ts';
 
@@ -37,6 +37,7 @@ import {
   openFrozenAdapters,
   readNetworkWeights,
 } from './open-parts.ts';
+import { mostSessions, openFixedShapeSessions } from './fixed-shapes.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openTrainingSessions } from './training-sessions.ts';
 import { withFile } from './with-file.ts';
@@ -85,6 +86,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     const highBase = high && (await store(high, 'dit_high_noise', []));
     const attention = chooseAttention(config, wan, model.config, data);
     logger(attention.reason);
+    describeCheckpointing(config, wan.attention(model.config).layers, logger);
     const memory = memoryFor(
       highBase && !config.offloadInactiveDit ? [base, highBase] : [base],
       attention.plan !== 'whole',
@@ -113,20 +115,36 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
 
     const runtime = await openRuntime(hooks.runtime, closing);
     if (hooks.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
-    const request = (label: string, { training }: AssembledRun['graphs']) => {
+    const request = (label: string) => {
       const { level: optimization, onDeviceOnly } = config.graphOptimization;
       const where = { providers: [device.provider], deviceId: device.deviceId, optimization, onDeviceOnly };
-      return { label, model: encodeModel(training), externalFiles: files.paths, memory, ...where };
+      return { label, externalFiles: files.paths, memory, ...where };
     };
-    const requests = [
-      request('training_model', run.graphs),
-      ...(run.highNoiseGraphs ? [request('training_model of high noise', run.highNoiseGraphs)] : []),
+    const models = [
+      { request: request('training_model'), graph: run.graphs.training },
+      ...(run.highNoiseGraphs
+        ? [{ request: request('training_model of high noise'), graph: run.highNoiseGraphs.training }]
+        : []),
     ];
     const placement = { device, isStrict: config.strictDevice, logger };
     const watches =
-      device.provider === 'cpu' ? [] : await Promise.all(requests.map(() => watchPlacement(placement, closing)));
+      device.provider === 'cpu' ? [] : await Promise.all(models.map(() => watchPlacement(placement, closing)));
     const offloadInactive = config.offloadInactiveDit;
-    const step = await openTrainingSessions(runtime, { requests, offloadInactive, watches }, closing);
+    const step = config.graphOptimization.fixedShapes
+      ? openFixedShapeSessions(
+          runtime,
+          { models, mostOpen: offloadInactive ? 1 : mostSessions(device.provider, memory, base), watches, logger },
+          closing,
+        )
+      : await openTrainingSessions(
+          runtime,
+          {
+            requests: models.map(({ request: where, graph }) => ({ ...where, model: encodeModel(graph) })),
+            offloadInactive,
+            watches,
+          },
+          closing,
+        );
 
     const facts: RunFacts = {
       architecture: wan,
@@ -214,6 +232,16 @@ function describeModels(config: TrainConfig, boundary: number | null, logger: (l
   }
 }
 
+function describeCheckpointing(
+  { gradientCheckpointing, gradientCheckpointingEvery: every }: TrainConfig,
+  blocks: number,
+  logger: (line: string) => void,
+): void {
+  if (!gradientCheckpointing || every === 1) return;
+  const count = Math.floor(blocks / every);
+  logger(`gradient_checkpointing_every ${every}: ${count || 'none'} of ${blocks} blocks are computed again`);
+}
+
 function describeRun(
   { adapter, plan, notLoaded }: AssembledRun,
   data: TrainingData,
@@ -270,7 +298,7 @@ export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[], attent
   return planMemory({
     attentionInPieces,
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
-    totalMemoryBytes: totalmem(),
+    totalMemoryBytes: machineMemory(),
     narrowWeights: stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1),
     integerBytes: stored.reduce((sum, w) => sum + (w.dtype === 'U8' ? w.byteLength : 0), 0),
   });

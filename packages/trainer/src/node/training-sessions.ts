@@ -51,7 +51,7 @@ export async function openTrainingSessions(
     const outputs = await session.run(feeds);
     const watch = unwatched.get(index);
     unwatched.delete(index);
-    await watch?.afterFirstStep(session, feeds, outputs);
+    await watch?.afterFirstRun(session, feeds, outputs);
     return outputs;
   };
 }

@@ -36,7 +36,7 @@ export function runCacheLatents(config: CacheLatentsConfig, hooks: CachingHooks 
       await showPictures(datasets, config, hooks);
       return { status: 'finished', written: 0, kept: 0, removed: 0 };
     }
-    const { files, open } = await openLatentEncoder(config.vae ?? '', closing, hooks, config.device);
+    const { files, open } = await openLatentEncoder(config.vae ?? '', closing, hooks, config);
     const settings = { files: await factsOf(files), dtype: config.vaeDtype };
     const works = await planAll(datasets, (dataset, index) => planDataset(dataset, index, config, settings, logger));
     const write = async (items: readonly PictureItem[]) => writeLatents(items, await open(), config, logger);

@@ -31,7 +31,7 @@ const repository = 'google/umt5-xxl';
  * encoded; `open` makes the session.
  */
 export async function openCaptionEncoder(
-  { t5, tokenizer: folder, device }: CacheTextConfig,
+  { t5, tokenizer: folder, device, strictDevice }: CacheTextConfig,
   closing: Closing,
   { runtime, logger = () => {} }: CachingHooks,
   environment?: Environment,
@@ -60,6 +60,7 @@ export async function openCaptionEncoder(
       externalFiles: files.paths,
       weights: model.weights,
       device: await chooseDevice(device, logger),
+      placement: { isStrict: strictDevice, logger, closing },
     });
     const session = await openGraph(graph, 'text encoder');
     closing.push(() => session.release());

@@ -1,4 +1,4 @@
-import type { DeviceChoice } from '@musubi/config';
+import type { CacheConfig } from '@musubi/config';
 
 import { resolveWeights, wanVae } from '@musubi/models';
 import { openCheckpointFile } from '@musubi/safetensors/node';
@@ -22,7 +22,7 @@ export async function openLatentEncoder(
   vae: string,
   closing: Closing,
   { runtime, logger = () => {} }: CachingHooks,
-  device: DeviceChoice = { kind: 'cpu', index: 0 },
+  { device, strictDevice }: Pick<CacheConfig, 'device' | 'strictDevice'> = onCpu,
 ): Promise<Openable<LatentEncoder>> {
   const [model, weightFiles] = await withFile('vae', vae, async () => {
     const checkpoint = await openCheckpointFile(vae);
@@ -36,6 +36,7 @@ export async function openLatentEncoder(
       externalFiles: files.paths,
       weights: model.weights,
       device: await chooseDevice(device, logger),
+      placement: { isStrict: strictDevice, logger, closing },
     });
     const encoder = wanVae.createEncoder(source, model.config, openGraph);
     closing.push(() => encoder.close());
@@ -43,3 +44,5 @@ export async function openLatentEncoder(
   });
   return { files: weightFiles, open };
 }
+
+const onCpu = { device: { kind: 'cpu', index: 0 }, strictDevice: false } as const;
