@@ -11,22 +11,24 @@ export interface PeakMemory {
 
 /**
  * Watches the memory of this process. Weights mapped from a file are no anonymous memory. Samples may miss a peak where
- * many programs want the processor, so the highest resident memory, which Linux counts itself, less the mapped files at
- * the end is a lower bound.
+ * many programs want the processor, so the highest resident memory, which Linux counts itself, less the most that was
+ * mapped is a lower bound. (Less what is mapped at the end it would be none: a session that is closed maps nothing more.)
  */
 export function watchMemory(): { stop(): PeakMemory } {
   forgetPeak();
   const before = anonymous();
-  let peak = before;
-  const sample = (): void => void (peak = Math.max(peak, anonymous()));
+  let [peak, mapped] = [before, 0];
+  const sample = (): void => {
+    peak = Math.max(peak, anonymous());
+    mapped = Math.max(mapped, readStatus('RssFile') ?? Infinity);
+  };
   const watch = setInterval(sample, 5);
   return {
     stop() {
       clearInterval(watch);
       sample();
       const residentBytes = readStatus('VmHWM') ?? process.memoryUsage.rss();
-      const mapped = readStatus('RssFile');
-      if (mapped !== undefined) peak = Math.max(peak, residentBytes - mapped);
+      peak = Math.max(peak, residentBytes - mapped);
       return { anonymousBytes: peak - before, wholeAnonymousBytes: peak, residentBytes };
     },
   };

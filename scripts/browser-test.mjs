@@ -1,14 +1,16 @@
 // `pnpm test:browser [PART OF A PATH …]`: tests of the packages in Chromium, with golden vectors. Another folder of
 // these: MUSUBI_GOLDEN.
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, resolve, sep } from 'node:path';
+import { promisify } from 'node:util';
 import { launchBrowser } from './lib/browser.mjs';
 import { bundleTests } from './lib/bundle-tests.mjs';
 import { notInBrowsers } from './lib/not-in-browsers.mjs';
 import { servePages } from './lib/page-server.mjs';
-import { createChecklist, runAsScript, runNode } from './lib/run.mjs';
+import { createChecklist, runAsScript } from './lib/run.mjs';
 import { readPackages, root } from './lib/workspace.mjs';
 
 /**
@@ -32,7 +34,7 @@ const packages = {
 };
 
 /** Of these only the tests for browsers run. */
-const others = { trainer: 1 };
+const others = { runtime: 18, trainer: 280 };
 
 /**
  * @param chosen parts of the paths of test files; none for all of them
@@ -58,7 +60,6 @@ async function runIn(browser, outdir, chosen) {
   const { runnable, left } = await bundleTests(testFiles(chosen), { outdir: join(outdir, 'bundle'), isDefaultGolden });
   const listed = checkLeft(left, runnable);
   const reference = join(outdir, 'reference');
-  if (runnable.some(({ path }) => path.includes('web-training'))) trainReference(reference);
   const server = await servePages({
     folders: {
       bundle: join(outdir, 'bundle'),
@@ -70,16 +71,20 @@ async function runIn(browser, outdir, chosen) {
     pages: { '/': '<!doctype html><title>tests</title><script type="module" src="/bundle/page.js"></script>' },
   });
   try {
-    const page = await openPage(browser, server.url);
-    const inWorkers = runnable.filter((file) => !isForPage(file));
-    // the page's tests wait for workers of their own most of the time
-    const count = Math.max(1, Math.min(4, availableParallelism() - 1));
+    const waiting = runnable.filter(isForPage);
     const reports = await Promise.all([
-      page.evaluate((files, workers) => globalThis.runInWorkers(files, workers), inWorkers, count),
-      page.evaluate((files) => globalThis.runInPage(files), runnable.filter(isForPage)),
+      inWorkers(
+        browser,
+        server.url,
+        runnable.filter((file) => !isForPage(file)),
+      ),
+      // two at a time: software WebGPU of one browser is one thread
+      inPages(waiting, server.url, reference),
+      inPages(waiting, server.url, reference),
     ]);
-    const complete = chosen.length > 0 ? [] : [checkCounts(reports.flatMap(({ files }) => files))];
-    return [listed, ...reports.map(tell), ...complete].reduce((a, b) => ({
+    const merged = mergeReports(reports.flat());
+    const complete = chosen.length > 0 ? [] : [checkCounts(merged.files)];
+    return [listed, tell(merged), ...complete].reduce((a, b) => ({
       passed: a.passed + b.passed,
       failed: a.failed + b.failed,
     }));
@@ -87,6 +92,37 @@ async function runIn(browser, outdir, chosen) {
     await server.close();
   }
 }
+
+/** Tests that need no page, in workers. */
+async function inWorkers(browser, url, files) {
+  if (files.length === 0) return [];
+  const page = await openPage(browser, url);
+  const count = Math.max(1, Math.min(4, availableParallelism() - 1));
+  return [await page.evaluate((some, workers) => globalThis.runInWorkers(some, workers), files, count)];
+}
+
+/** One file after another until none is left, each in a browser of its own, as a user opens a page. */
+async function inPages(waiting, url, reference) {
+  const reports = [];
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+    if (file.path.includes('web-training')) await trainReferences(reference);
+    const { browser } = await launchBrowser();
+    try {
+      const page = await openPage(browser, url);
+      reports.push(await page.evaluate((one) => globalThis.runInPage([one]), file));
+    } finally {
+      await browser.close();
+    }
+  }
+  return reports;
+}
+
+const mergeReports = (reports) => ({
+  passed: reports.reduce((sum, { passed }) => sum + passed, 0),
+  skipped: reports.reduce((sum, { skipped }) => sum + skipped, 0),
+  failures: reports.flatMap(({ failures }) => failures),
+  files: reports.flatMap(({ files }) => files),
+});
 
 /** Whether exactly those test files are left out that are said to be. */
 function checkLeft(left, runnable) {
@@ -160,11 +196,12 @@ function tell({ passed, skipped, failures, files }) {
 const isForPage = ({ path }) => path.endsWith('.browser.test.ts');
 
 /** What the browsers' runs are compared with. */
-function trainReference(folder) {
+async function trainReferences(folder) {
   const script = join(root, 'packages', 'trainer', 'tests', 'browser-reference.ts');
-  const args = ['--conditions=@musubi/source', script, 'wan_t2v', folder];
-  const { ok, status, stdout, stderr } = runNode('--import=tsx', args, { capture: true });
-  if (!ok) throw new Error(`training in Node.js ended with ${status}\n${stdout}${stderr}`);
+  for (const size of ['recorded', 'tiny']) {
+    const args = ['--import=tsx', '--conditions=@musubi/source', script, 'wan_t2v', size, join(folder, size)];
+    await promisify(execFile)(process.execPath, args, { cwd: root });
+  }
 }
 
 /** Where the `.wasm` files of onnxruntime-web lie. */

@@ -1,8 +1,8 @@
 // Checks that every file and folder that CONTRIBUTING.md and ARCHITECTURE.md name exists, and every script of the root.
 import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { createChecklist, runAsScript } from './lib/run.mjs';
-import { root, rootManifest } from './lib/workspace.mjs';
+import { readPackages, root, rootManifest } from './lib/workspace.mjs';
 
 /** First parts of paths from the root; a file name alone counts where it lies there. */
 const folders = readdirSync(root).filter((name) => name !== 'node_modules');
@@ -16,7 +16,25 @@ export function checkContributing() {
       if (script) holds(`${document} names pnpm ${script}, no script of package.json`, script in rootManifest.scripts);
     }
   }
+  const text = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8');
+  const named = codeSpans(text).flatMap(pathsIn);
+  for (const file of usersOfWan()) {
+    const isNamed = named.some((path) => file === path || file.startsWith(`${path}/`));
+    holds(`CONTRIBUTING.md does not say under "Add an architecture" that ${file} names Wan`, isNamed);
+  }
   return counts;
+}
+
+/** What has to learn of another architecture: sources that import the one there is, tests left out. */
+function usersOfWan() {
+  return readPackages()
+    .filter(({ name }) => name !== 'models')
+    .flatMap(({ folder }) =>
+      readdirSync(join(folder, 'src'), { recursive: true }).map((file) => join(folder, 'src', String(file))),
+    )
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
+    .filter((path) => /import \{[^}]*\bwan\b[^}]*\} from '@musubi\/models'/.test(readFileSync(path, 'utf8')))
+    .map((path) => relative(root, path).replaceAll('\\', '/'));
 }
 
 /** Text in back ticks, indented lines included as they are. */

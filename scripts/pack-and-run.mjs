@@ -1,13 +1,15 @@
 // Packs every released package, installs the tarballs with npm in an empty folder outside the repository and trains
-// there from the command line, as a user would. Needs a build.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+// there from the command line, as a user would. Then the same as the bundle for machines without internet. Needs a build.
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { ensurePnpm, runNpm, runPnpm } from './lib/package-managers.mjs';
+import { ensurePnpm, runNpm } from './lib/package-managers.mjs';
+import { installTarballs, packPackages } from './lib/packed-packages.mjs';
 import { createChecklist, runAsScript, runNode } from './lib/run.mjs';
 import { lintPackage } from './lib/lint-package.mjs';
 import { tensorProblems } from './lib/safetensors.mjs';
 import { copyRunInputs, runFolder, trainArguments } from './lib/small-run.mjs';
+import { tryBundle } from './lib/try-bundle.mjs';
 import { entriesOf, readPackages, specifierOf } from './lib/workspace.mjs';
 
 /** Largest difference of a saved value to the original's after the whole run, as in the golden test of the trainer. */
@@ -20,12 +22,12 @@ export async function packAndRun() {
   const { holds, counts } = createChecklist();
   try {
     const packages = readPackages().filter(({ manifest }) => !manifest.private);
-    const tarballs = pack(packages, join(folder, 'tarballs'));
+    const tarballs = packPackages(packages, join(folder, 'tarballs'));
     for (const released of packages) {
       const problems = await lintPackage(released, readFileSync(tarballs[released.manifest.name]));
       holds(`${released.manifest.name} as packed: ${problems.join('; ')}`, problems.length === 0);
     }
-    install(project, tarballs);
+    installTarballs(project, tarballs);
     for (const released of packages) {
       const problems = contentProblems(released, join(project, 'node_modules', released.manifest.name));
       holds(`${released.manifest.name} as installed: ${problems.join('; ')}`, problems.length === 0);
@@ -40,38 +42,12 @@ export async function packAndRun() {
         atol,
       );
       holds(`output/my_lora.safetensors: ${problems.join('; ')}`, problems.length === 0);
+      await tryBundle(project, join(folder, 'bundle'), holds);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
   return counts;
-}
-
-/** Packs into `folder`; returns the path of each package's tarball by name. */
-function pack(packages, folder) {
-  mkdirSync(folder);
-  const filters = packages.map(({ manifest }) => `--filter=${manifest.name}`);
-  const { ok, stdout, stderr } = runPnpm([...filters, '-r', 'pack', '--pack-destination', folder], { capture: true });
-  if (!ok) throw new Error(`pnpm pack failed\n${stdout}${stderr}`);
-  const tarballs = packages.map(({ manifest }) => {
-    const file = join(folder, `${manifest.name.slice(1).replace('/', '-')}-${manifest.version}.tgz`);
-    if (!existsSync(file)) throw new Error(`pnpm pack made no ${file}, but\n  ${readdirSync(folder).join('\n  ')}`);
-    return [manifest.name, file];
-  });
-  return Object.fromEntries(tarballs);
-}
-
-/** An empty project that asks for all tarballs; overrides keep npm from looking for any of them elsewhere. */
-function install(project, tarballs) {
-  mkdirSync(project);
-  const files = Object.fromEntries(
-    Object.entries(tarballs).map(([name, file]) => [name, `file:${file.replaceAll('\\', '/')}`]),
-  );
-  const manifest = { private: true, type: 'module', dependencies: files, overrides: files };
-  writeFileSync(join(project, 'package.json'), JSON.stringify(manifest, null, 2));
-  const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' };
-  const { ok } = runNpm(['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: project, env });
-  if (!ok) throw new Error('npm cannot install the tarballs');
 }
 
 /** What is wrong with an installed package: its files, its manifest, its entries. */

@@ -18,6 +18,7 @@ function runTool(...args) {
 
 if (await run('install', installWorkspace)) {
   // these import what the installation brings
+  const { browserTests } = await import('./browser-test.mjs');
   const { checkContributing } = await import('./check-contributing.mjs');
   const { checkDist } = await import('./check-dist.mjs');
   const { checkDocs } = await import('./docs-check.mjs');
@@ -39,6 +40,7 @@ if (await run('install', installWorkspace)) {
   if (isBuilt) await run('built entries', checkDist);
   await run('documentation examples', () => checkDocs());
   await run('unit and golden tests', () => runVitest(['run']));
+  await run('browser tests', () => browserTests());
   await run('the page of examples/browser', () => pageTests());
   if (isBuilt) await run('packed packages, installed elsewhere', packAndRun);
   if (isBuilt) await run('rehearsal of a release, pure packages', () => rehearse({ onlyPure: true }));

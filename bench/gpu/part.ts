@@ -22,7 +22,7 @@ try {
 process.exit();
 
 async function measure(): Promise<Measured> {
-  if (part === 'run') return measureRun(request);
+  if (part.startsWith('run')) return measureRun(request);
   const runtime = await createNodeRuntime();
   if (part === 'products') return measureProducts(request, runtime);
   const [kind = '', of = ''] = part.split('_');

@@ -9,6 +9,8 @@ export const parts = [
   ...bases.map((base) => `golden_${base}` as const),
   'golden_tf32',
   'run',
+  'run_fp16',
+  'run_bf16',
   'products',
   ...bases.map((base) => `step_${base}` as const),
 ] as const;

@@ -10,8 +10,9 @@ import { planMemory } from '../../packages/runtime/src/index.ts';
 import { createNodeRuntime } from '../../packages/runtime/src/node.ts';
 import { memoryOfGraph } from '../../packages/trainer/src/estimate/memory-of-run.ts';
 import { graphSeconds } from '../../packages/trainer/src/estimate/step-time.ts';
-import { anonymousMemory } from '../../packages/trainer/src/node/estimate/anonymous-memory.ts';
+import { copiesOfAdapter } from '../../packages/trainer/src/estimate/constants.ts';
 import { probeDevice } from '../../packages/trainer/src/node/estimate/probe-device.ts';
+import { watchProgram } from '../../packages/trainer/src/node/estimate/program-memory.ts';
 import { type Base, openTrainingModel } from './model.ts';
 
 export interface Request {
@@ -35,7 +36,7 @@ export interface Estimate {
 const request = JSON.parse(process.argv[2] ?? '{}') as Request;
 const { checkpoint, tokens, gradientCheckpointing, attention, base, threads } = request;
 const runtime = await createNodeRuntime();
-const processBytes = anonymousMemory();
+const program = watchProgram();
 const { adapter, graphs, memoryFacts } = await openTrainingModel(
   checkpoint,
   gradientCheckpointing,
@@ -43,6 +44,7 @@ const { adapter, graphs, memoryFacts } = await openTrainingModel(
   base,
   'planned',
 );
+const processBytes = program.bytes();
 const memory = planMemory({ ...memoryFacts, totalMemoryBytes: totalmem(), threads });
 const symbols = new Map([
   ['B', 1],
@@ -62,8 +64,8 @@ const needed = memoryOfGraph({
 });
 const speed = await probeDevice(runtime, work, memory, { provider: 'cpu', deviceId: 0 });
 await runtime.close();
-// The bench fetches no gradients and makes no step of the optimizer.
-const notInBench = needed.gradients + needed.optimizerState;
+// The bench fetches no gradients, makes no step that might have to be undone, and its optimizer has its state.
+const notInBench = needed.gradients + needed.adapter / copiesOfAdapter;
 const result: Estimate = {
   peakBytes: needed.total - notInBench,
   // One copy in three of what is fed is there before.

@@ -53,7 +53,7 @@ export async function pageTests({ screenshot = false, only = '' } = {}) {
     }
   } finally {
     await browser.close();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
   return counts;
 }

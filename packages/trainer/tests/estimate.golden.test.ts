@@ -1,4 +1,4 @@
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { TensorStore } from '@musubi/safetensors';
@@ -62,6 +62,8 @@ describe.each(wanRuns)('%s', (name) => {
   afterEach(async () => {
     await folder.close();
   });
+
+  const estimated = async (options: string[]) => estimateRun((await read(options)).config, { runtime });
 
   test('tells memory and time by the caches, and reads no weight', async () => {
     const { config } = await read();
@@ -176,5 +178,30 @@ describe.each(wanRuns)('%s', (name) => {
     );
     const { config } = await read();
     await expect(estimateRun(config, { runtime })).rejects.toMatchObject({ name: 'DatasetError' });
+  });
+
+  describe('with two models', () => {
+    const two = ['--dit_high_noise', 'high.safetensors', '--timestep_boundary', '0.875'];
+    beforeEach(() => cp('dit.safetensors', 'high.safetensors'));
+
+    test('both are mapped, and both sessions keep their memory', async () => {
+      const [one, both] = [await estimated([]), await estimated(two)];
+      expect(readWeights).not.toHaveBeenCalled();
+      expect(opened).toHaveBeenCalledWith('high.safetensors');
+      expect(both.model.weightBytes).toBe(2 * one.model.weightBytes);
+      expect(both.model.adapterParameters).toBe(one.model.adapterParameters);
+      expect(both.memory.activations).toBe(2 * one.memory.activations);
+      expect(both.memory.packedWeights).toBe(2 * one.memory.packedWeights);
+      for (const part of ['batches', 'adapter', 'gradients', 'optimizerState'] as const) {
+        expect(both.memory[part]).toBe(one.memory[part]);
+      }
+    });
+
+    test('--offload_inactive_dit keeps one session, of weights that are mapped one model at a time', async () => {
+      const [one, offloaded] = [await estimated([]), await estimated([...two, '--offload_inactive_dit'])];
+      expect(offloaded.model.weightBytes).toBe(2 * one.model.weightBytes);
+      expect(offloaded.memory.activations).toBe(one.memory.activations);
+      expect(offloaded.memory.packedWeights).toBe(one.memory.packedWeights);
+    });
   });
 });

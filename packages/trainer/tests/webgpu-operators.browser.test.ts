@@ -1,9 +1,7 @@
-import type { Graph } from '@musubi/onnx-graph';
-
-import { computeRmsDeviations, encodeModel, lowerAttention } from '@musubi/onnx-graph';
+import { Graph, computeRmsDeviations, encodeModel, lowerAttention, neg } from '@musubi/onnx-graph';
 import { providerOperators, runsOn } from '@musubi/runtime';
 import { InferenceSession, Tensor, env } from 'onnxruntime-web/webgpu';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { Tensor64 } from '../../onnx-graph/tests/interpreter/index.ts';
 
@@ -12,10 +10,17 @@ import { differentiate, prepare } from '../../autodiff/tests/gradient-graphs.ts'
 import { createRandom, fromHost, interpret, toHost } from '../../onnx-graph/tests/interpreter/index.ts';
 import { type Case, createCase, operatorCases } from '../../onnx-graph/tests/operator-cases.ts';
 
-beforeAll(() => {
+let kept: InferenceSession;
+
+beforeAll(async () => {
   env.wasm.wasmPaths = `${location.origin}/onnxruntime/`;
   env.wasm.numThreads = 1;
+  const graph = new Graph('kept');
+  graph.output('y', neg(graph.input('x', 'float32', [1])));
+  // the device and its compiled shaders last as long as there is a session
+  kept = await InferenceSession.create(encodeModel(graph), { executionProviders: ['webgpu'] });
 });
+afterAll(() => kept?.release());
 
 async function runOnWebGpu(graph: Graph, feeds: Readonly<Record<string, Tensor64>>): Promise<Record<string, Tensor64>> {
   const session = await InferenceSession.create(encodeModel(graph), {

@@ -4,9 +4,11 @@ import type { MemoryPlan } from '@musubi/runtime';
 
 import { createMemoryModel, createSizes, packedWeightBytes } from '@musubi/onnx-graph/analysis';
 
+import { bytesPerNode, copiesOfAdapter, copiesOfFeeds, copiesOfGradients } from './constants.ts';
+
 /** Anonymous memory of a training process by what it is for, in bytes. Weights mapped from their files do not count. */
 export interface RunMemory {
-  /** Node.js, this program, ONNX Runtime and the graph itself. */
+  /** Node.js, this program with its graphs, ONNX Runtime and the graph in it. */
   readonly process: number;
   /** Copies of the weights that ONNX Runtime makes for speed. */
   readonly packedWeights: number;
@@ -16,7 +18,7 @@ export interface RunMemory {
   readonly batches: number;
   /** The adapter: its weights, the copy that a failed step is undone with, and one on the way to the graph. */
   readonly adapter: number;
-  /** Gradients outside the graph: as they come out, and their sum. */
+  /** Gradients outside the graph: as they come out, and their sum or those of the step before. */
   readonly gradients: number;
   readonly optimizerState: number;
   readonly total: number;
@@ -31,19 +33,11 @@ export interface RunMemoryFacts {
   readonly memory: MemoryPlan;
   /** Sessions of such graphs that are open at the same time. */
   readonly sessions: number;
-  /** Bytes of the process before it opens a model. */
+  /** Bytes of the process once it has made the graph and before it opens a session; numbers of tensors are not in it. */
   readonly process: number;
   readonly optimizerState: number;
   readonly parameterBytes: number;
 }
-
-/** A feed lies in the caller's memory, in the worker's and in one that waits for the next batch. */
-const copiesOfFeeds = 3;
-const copiesOfAdapter = 3;
-const copiesOfGradients = 2;
-
-/** What a node takes in this program and in ONNX Runtime: names, types, kernels. */
-const bytesPerNode = 8e3;
 
 export function memoryOfGraph(facts: RunMemoryFacts): RunMemory {
   const { graph, runs, memory, sessions, parameterBytes, optimizerState } = facts;

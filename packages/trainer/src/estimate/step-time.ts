@@ -2,6 +2,8 @@ import type { NodeWork, Product } from '@musubi/onnx-graph/analysis';
 
 import { productFlops } from '@musubi/onnx-graph/analysis';
 
+import { secondsPerNode } from './constants.ts';
+
 /** What is done with tensors beside products, by what its time depends on. */
 export type Passage = 'arithmetic' | 'function' | 'softmax' | 'transpose';
 
@@ -24,9 +26,6 @@ export function passageOf(op: string): Passage {
   if (op === 'Transpose' || op === 'RotaryEmbedding') return 'transpose';
   return functions.has(op) ? 'function' : 'arithmetic';
 }
-
-/** What ONNX Runtime needs around each kernel. */
-const secondsPerNode = 4e-6;
 
 /** Time of a graph whose nodes have this to do: products at their speed, everything else by the bytes it moves. */
 export function graphSeconds(work: readonly NodeWork[], speed: DeviceSpeed): number {

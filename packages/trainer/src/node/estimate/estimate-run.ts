@@ -13,6 +13,7 @@ import { PythonRandom } from '@musubi/random';
 
 import { type AssembledRun, assembleRun } from '../../assemble-run.ts';
 import { bindSymbols } from '../../estimate/bind-symbols.ts';
+import { secondsPerParameter, usableShare } from '../../estimate/constants.ts';
 import { type RunMemory, memoryOfGraph } from '../../estimate/memory-of-run.ts';
 import { TrainerError } from '../../errors.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
@@ -33,10 +34,10 @@ import { openRuntime } from '../open-runtime.ts';
 import { planEightBitBase } from '../plan-eight-bit-base.ts';
 import { loweringFor, memoryFor } from '../run-training.ts';
 import { withFile } from '../with-file.ts';
-import { anonymousMemory } from './anonymous-memory.ts';
 import { type BatchShape, readBatchShapes } from './batch-shapes.ts';
 import { otherSettings } from './other-settings.ts';
 import { probeDevice } from './probe-device.ts';
+import { watchProgram } from './program-memory.ts';
 
 export interface EstimateHooks {
   /** Gets lines for the user. */
@@ -90,12 +91,6 @@ export interface Alternative {
   readonly fileBytes: number;
 }
 
-/** Share of the memory of a machine that a run may take; the operating system and mapped weights need the rest. */
-const usableShare = 0.9;
-
-/** AdamW in JavaScript, with clipping and the way of gradients and parameters between threads. */
-const secondsPerParameter = 12e-9;
-
 /**
  * Memory and time that a run will need, from the headers of its files, its configuration and a measurement of the device
  * that takes about two seconds. No weight of the base model is read.
@@ -107,7 +102,7 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
   const closing: Closing = [];
   try {
     const runtime = await openRuntime(hooks.runtime, closing);
-    const processBytes = anonymousMemory();
+    const program = watchProgram();
     const timestepBoundary = resolveTimestepBoundary(config, wan);
     const { source, data, shapes } = await readBatchShapes(config, wan, logger);
     const device = await chooseDevice(config.device, logger);
@@ -153,16 +148,17 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
         isStored: eightBitBase !== null,
       };
     };
-    let speed: DeviceSpeed | undefined;
-    const cost = async (planned: PlannedRun, given: readonly BatchShape[]) => {
-      const work = workOf(planned.run.graphs.training, model.config, given);
-      speed ??= await probeDevice(runtime, largest(work), planned.memory, device);
-      return costOf({ ...planned, processBytes }, work, speed, config.gradientAccumulationSteps);
-    };
-
     const machine = { memoryBytes: machineMemory() };
     const fits = (bytes: number) => bytes <= usableShare * machine.memoryBytes;
     const planned = await assemble({});
+    const processBytes = program.bytes();
+    let speed: DeviceSpeed | undefined;
+    const cost = async (wanted: PlannedRun, given: readonly BatchShape[]) => {
+      const work = workOf(wanted.run.graphs.training, model.config, given);
+      speed ??= await probeDevice(runtime, largest(work), wanted.memory, device);
+      return costOf({ ...wanted, processBytes }, work, speed, config.gradientAccumulationSteps);
+    };
+
     const now = await cost(planned, shapes);
     const alternatives: Alternative[] = [];
     for (const { change, changes, reshape, mustSave = false } of otherSettings(config, shapes, planned.attention)) {
