@@ -4,7 +4,7 @@ import type { AttentionPlan, Graph, HostTensor } from '@musubi/onnx-graph';
 import type { NodeWork } from '@musubi/onnx-graph/analysis';
 import type { MemoryPlan, Runtime } from '@musubi/runtime';
 
-import { totalmem } from 'node:os';
+import { machineMemory } from '@musubi/runtime/node';
 
 import { loraParameters } from '@musubi/lora';
 import { wan } from '@musubi/models';
@@ -315,9 +315,3 @@ function emptyFeeds(config: WanConfig, shape: BatchShape): Record<string, Pick<H
 
 const noisyTarget = (feeds: Readonly<Record<string, Pick<HostTensor, 'shape'>>>): Pick<HostTensor, 'shape'> =>
   feeds['tokens'] ?? { shape: [] };
-
-/** Memory of the machine, or of the container that this process is in. */
-function machineMemory(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 && limit < totalmem() ? limit : totalmem();
-}
