@@ -4,12 +4,11 @@ import type { AttentionPlan, Graph, HostTensor } from '@musubi/onnx-graph';
 import type { NodeWork } from '@musubi/onnx-graph/analysis';
 import type { MemoryPlan, Runtime } from '@musubi/runtime';
 
-import { machineMemory } from '@musubi/runtime/node';
-
 import { loraParameters } from '@musubi/lora';
 import { wan } from '@musubi/models';
 import { createMemoryModel, graphWork } from '@musubi/onnx-graph/analysis';
 import { PythonRandom } from '@musubi/random';
+import { machineMemory } from '@musubi/runtime/node';
 
 import { type AssembledRun, assembleRun } from '../../assemble-run.ts';
 import { bindSymbols } from '../../estimate/bind-symbols.ts';
