@@ -37,6 +37,11 @@ export interface TrainingOptions {
    * deviations of the forward pass. Default false.
    */
   readonly forWebGpu?: boolean;
+  /**
+   * 16-bit weights are to be widened when the graph is loaded, not in each step: for devices without their type. Default
+   * false.
+   */
+  readonly widenAtLoad?: boolean;
   /** Matrix products in 16 bits; default: in float32. Gradients come out as float32. */
   readonly products?: NarrowProductsOptions;
   /**
@@ -113,9 +118,11 @@ const isOverSequence = ({ inputs }: Node): boolean => typeof inputs[1]?.shape[2]
 /** Name of the output that holds the gradient of a parameter. */
 export const gradientName = (parameter: string): string => `grad/${parameter}`;
 
-function lower(graph: Graph, { forWebGpu = false, products = { dtype: 'float32' } }: TrainingOptions): Graph {
+function lower(graph: Graph, options: TrainingOptions): Graph {
+  const { forWebGpu = false, widenAtLoad = false, products = { dtype: 'float32' } } = options;
   const fused = forWebGpu ? fuseProducts(computeRmsDeviations(graph), { product: 'Gemm' }) : fuseProducts(graph);
-  return mergeEqualNodes(gateWeights(narrowProducts(fused, products)));
+  const narrowed = narrowProducts(fused, products);
+  return mergeEqualNodes(widenAtLoad ? narrowed : gateWeights(narrowed));
 }
 
 function keepOutputs(graph: Graph, wanted: (name: string) => boolean): void {

@@ -52,6 +52,7 @@ export interface RunParts<Config> {
   /** See `TrainingModelOptions`. */
   readonly forWebGpu?: boolean;
   readonly gatesOnDevice?: boolean;
+  readonly widenAtLoad?: boolean;
   readonly products?: ProductDtype;
 }
 
@@ -106,6 +107,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     ...(parts.lower ? { lower: parts.lower } : {}),
     forWebGpu: parts.forWebGpu ?? false,
     gatesOnDevice: parts.gatesOnDevice ?? false,
+    widenAtLoad: parts.widenAtLoad ?? false,
     products: parts.products ?? 'float32',
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });

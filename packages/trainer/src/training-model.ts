@@ -33,6 +33,8 @@ export interface TrainingModelOptions<Config> {
   readonly forWebGpu?: boolean;
   /** Default false; true for devices with memory of their own, where what waits should not wait on the host. */
   readonly gatesOnDevice?: boolean;
+  /** See `TrainingOptions`. */
+  readonly widenAtLoad?: boolean;
   /**
    * Number type of matrix products, default float32; the adapter, its gradients and what is between products are float32
    * always. With float16 the training graph takes `loss_scale` `[1]`, by which its gradients are multiplied.
@@ -64,6 +66,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     lower = (graph) => graph,
     forWebGpu = false,
     gatesOnDevice = false,
+    widenAtLoad = false,
     products = 'float32',
   } = options;
   const finish = (graph: Graph) => {
@@ -85,6 +88,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     gradientCheckpointingEvery,
     attention,
     forWebGpu,
+    widenAtLoad,
     products: { dtype: products, stays: isIn(architecture.float32Parts) },
     ...(products === 'float16' ? { lossScale: lossScaleInput } : {}),
   });

@@ -1,10 +1,10 @@
 import type { DeviceChoice } from '@musubi/config';
-import type { Provider } from '@musubi/runtime';
+import type { MemoryPlan, Provider } from '@musubi/runtime';
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-import { RuntimeError, runsOn } from '@musubi/runtime';
+import { RuntimeError, multipliesIn, runsOn } from '@musubi/runtime';
 import { type ProviderProbe, findEngine, probeProvider } from '@musubi/runtime/node';
 
 /** What a run computes on. */
@@ -52,13 +52,22 @@ export async function chooseDevice(
   throw new RuntimeError('PROVIDER_UNAVAILABLE', `device ${provider} cannot be used here: ${why}.`, remedies[provider]);
 }
 
-/** What graphs are made for: WebGPU's operators serve DirectML and Core ML too; Core ML has operators of the standard alone; gates of a card should not wait for the host. */
-export function graphFor({ provider }: Device) {
+/**
+ * What graphs are made for: WebGPU's operators serve DirectML and Core ML too; Core ML has operators of the standard alone;
+ * gates of a card should not wait for the host. Where bfloat16 is unknown the host would widen 16-bit weights in each
+ * step, so they are widened once, as the graph is loaded.
+ */
+export function graphFor({ provider }: Device, eightBitBase: object | null = null) {
   return {
     forWebGpu: provider === 'coreml' || !runsOn(provider, 'FusedMatMul'),
     gatesOnDevice: provider === 'cuda',
+    widenAtLoad: eightBitBase === null && provider !== 'cpu' && !multipliesIn(provider, 'bfloat16'),
   };
 }
+
+/** The plan of a session whose graph leaves the widening of weights to the time it is loaded. */
+export const foldingWeights = (memory: MemoryPlan, { widenAtLoad }: { readonly widenAtLoad: boolean }): MemoryPlan =>
+  widenAtLoad ? { ...memory, foldConstants: true } : memory;
 
 const remedies: Readonly<Record<Exclude<DeviceChoice['kind'], 'auto' | 'cpu'>, string>> = {
   cuda: 'Run musubi doctor, which says what is missing and can place the provider (--fix cuda), or use --device cpu.',

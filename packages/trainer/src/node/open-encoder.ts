@@ -8,7 +8,7 @@ import { machineMemory } from '@musubi/runtime/node';
 import type { Closing } from './open-parts.ts';
 
 import { type PlacementOptions, watchPlacement } from './check-placement.ts';
-import { type Device, graphFor } from './choose-device.ts';
+import { type Device, foldingWeights, graphFor } from './choose-device.ts';
 
 export interface OpenGraphOptions {
   /** Files of the checkpoint by their location in the graphs, e.g. `paths` of `createWeightFiles`. */
@@ -25,10 +25,11 @@ export interface OpenGraphOptions {
 /** Opens sessions for models that only run forward: encoders of captions and pictures, decoders. */
 export function createOpenGraph(runtime: Runtime, options: OpenGraphOptions): OpenGraph {
   const { externalFiles, weights, threads, device = { provider: 'cpu', deviceId: 0 } } = options;
-  const { forWebGpu, gatesOnDevice } = graphFor(device);
-  const memory = forwardMemory(weights, threads);
+  const { forWebGpu, gatesOnDevice, widenAtLoad } = graphFor(device);
+  const memory = foldingWeights(forwardMemory(weights, threads), { widenAtLoad });
   const lower = (graph: Graph): Graph => {
-    const gated = gateWeights(forWebGpu ? graph : fuseProducts(graph));
+    const fused = forWebGpu ? graph : fuseProducts(graph);
+    const gated = widenAtLoad ? fused : gateWeights(fused);
     return gatesOnDevice ? gateOnDevice(gated) : gated;
   };
   const where = { externalFiles, memory, providers: [device.provider], deviceId: device.deviceId };

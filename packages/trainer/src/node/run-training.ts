@@ -25,7 +25,7 @@ import { chooseAttention } from './choose-attention.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
-import { chooseDevice, graphFor } from './choose-device.ts';
+import { chooseDevice, foldingWeights, graphFor } from './choose-device.ts';
 import { chooseProducts } from './choose-products.ts';
 import { type EightBitContext, type StoredBase, openEightBitBase } from './eight-bit-base.ts';
 import {
@@ -87,10 +87,9 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     const attention = chooseAttention(config, wan, model.config, data);
     logger(attention.reason);
     describeCheckpointing(config, wan.attention(model.config).layers, logger);
-    const memory = memoryFor(
-      highBase && !config.offloadInactiveDit ? [base, highBase] : [base],
-      attention.plan !== 'whole',
-    );
+    const graphOptions = graphFor(device, config.eightBitBase);
+    const open = highBase && !config.offloadInactiveDit ? [base, highBase] : [base];
+    const memory = foldingWeights(memoryFor(open, attention.plan !== 'whole'), graphOptions);
     const weights = base.source(files.locate(''));
     const run = assembleRun({
       config,
@@ -108,7 +107,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       attention: attention.plan,
       frozen: config.eightBitBase ? [] : frozen,
       products,
-      ...graphFor(device),
+      ...graphOptions,
       ...(config.eightBitBase ? { lower: loweringFor(config.eightBitBase, memory, device.provider) } : {}),
     });
     describeRun(run, data, config, logger);

@@ -17,7 +17,7 @@ import { type RunMemory, memoryOfGraph } from '../../estimate/memory-of-run.ts';
 import { TrainerError } from '../../errors.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
-import { chooseDevice, graphFor } from '../choose-device.ts';
+import { chooseDevice, foldingWeights, graphFor } from '../choose-device.ts';
 import { chooseAttention } from '../choose-attention.ts';
 import type { StoredBase } from '../eight-bit-base.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
@@ -118,7 +118,8 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
       const highBase = high && (await storedBase(changed, high, 'dit_high_noise'));
       const open = highBase && !config.offloadInactiveDit ? [base, highBase] : [base];
       const attention = chooseAttention(changed, wan, model.config, data).plan;
-      const memory = memoryFor(open, attention !== 'whole');
+      const graphOptions = graphFor(device, eightBitBase);
+      const memory = foldingWeights(memoryFor(open, attention !== 'whole'), graphOptions);
       const run = assembleRun({
         config: changed,
         seed,
@@ -134,7 +135,7 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
         networkWeights,
         attention,
         frozen: eightBitBase ? [] : frozen,
-        ...graphFor(device),
+        ...graphOptions,
         ...(eightBitBase ? { lower: loweringFor(eightBitBase, memory, device.provider) } : {}),
       });
       const bases = highBase ? [base, highBase] : [base];
