@@ -69,7 +69,7 @@ describe('toSessionOptions', () => {
       logSeverityLevel: 4,
       extra: {
         session: { disable_prepacking: '1' },
-        optimization: { disable_specified_optimizers: 'ConstantFolding' },
+        optimization: { disable_specified_optimizers: 'ConstantFolding;ReshapeFusion' },
       },
     });
   });
@@ -97,7 +97,10 @@ describe('toSessionOptions', () => {
       enableProfiling: true,
       profileFilePrefix: 'step',
       externalData: [{ path: 'a.bin', data }],
-      extra: { session: { disable_prepacking: '0', model_external_initializers_file_folder_path: '/models' } },
+      extra: {
+        session: { disable_prepacking: '0', model_external_initializers_file_folder_path: '/models' },
+        optimization: { disable_specified_optimizers: 'ReshapeFusion' },
+      },
     });
   });
 });

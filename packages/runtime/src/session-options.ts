@@ -54,7 +54,9 @@ function extraOptions(
       ...(hasCard ? { use_device_allocator_for_initializers: '1' } : {}),
       ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
     },
-    // an empty list would be read as the name of an optimizer
-    ...(memory.foldConstants ? {} : { optimization: { disable_specified_optimizers: 'ConstantFolding' } }),
+    // ReshapeFusion takes the gates of graphs with fixed shapes for its own, and breaks where two share their Concat.
+    optimization: {
+      disable_specified_optimizers: [...(memory.foldConstants ? [] : ['ConstantFolding']), 'ReshapeFusion'].join(';'),
+    },
   };
 }
