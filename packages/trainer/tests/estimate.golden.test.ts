@@ -37,6 +37,16 @@ vi.mock('@musubi/safetensors/node', async (load) => {
   };
 });
 
+// All runs here are of small models on the same device, which is measured once.
+vi.mock('../src/node/estimate/probe-device.ts', async (load) => {
+  const original = await load<typeof import('../src/node/estimate/probe-device.ts')>();
+  let speed: ReturnType<typeof original.probeDevice> | undefined;
+  return {
+    ...original,
+    probeDevice: (...call: Parameters<typeof original.probeDevice>) => (speed ??= original.probeDevice(...call)),
+  };
+});
+
 test('the golden vectors have runs', () => {
   if (isDefaultGolden) expect(wanRuns.length).toBeGreaterThan(0);
 });

@@ -14,7 +14,8 @@ async function goldenHeader(wanCase: (typeof cases)[number]): Promise<ModelHeade
   return model;
 }
 
-const cases = casesOf('text to video');
+/** One is enough: they differ in sizes and numbers, not in the nodes of their blocks. */
+const cases = casesOf('text to video').slice(0, 1);
 const models: readonly (readonly [name: string, open: () => Promise<ModelHeader> | ModelHeader])[] = [
   ['the bench model', benchModel],
   ...cases.map((wanCase) => [wanCase.name, () => goldenHeader(wanCase)] as const),
