@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { Graph, gelu, mT, matmul, mul, softmax, transpose } from '@musubi/onnx-graph';
+import { Graph, cast, gelu, mT, matmul, mul, softmax, transpose } from '@musubi/onnx-graph';
 import { graphWork } from '@musubi/onnx-graph/analysis';
 
 import { type DeviceSpeed, graphSeconds, mainProducts, passageOf, typicalElements } from './step-time.ts';
@@ -10,7 +10,7 @@ const speed: DeviceSpeed = {
     { product: { batch: 1, m: 512, k: 512, n: 512 }, flopsPerSecond: 1e11 },
     { product: { batch: 8, m: 512, k: 64, n: 512 }, flopsPerSecond: 5e10 },
   ],
-  secondsPerByte: { arithmetic: 1e-10, function: 4e-10, softmax: 2e-10, transpose: 3e-10 },
+  secondsPerByte: { arithmetic: 1e-10, function: 4e-10, softmax: 2e-10, transpose: 3e-10, dequantize: 9e-10 },
 };
 
 test('products take their time by the speed of the nearest shape, others by the bytes they move', () => {
@@ -31,7 +31,15 @@ test.each([
   ['Transpose', 'transpose'],
   ['Gelu', 'function'],
   ['Add', 'arithmetic'],
-] as const)('%s is %s', (op, passage) => expect(passageOf(op)).toBe(passage));
+  ['DequantizeLinear', 'dequantize'],
+] as const)('%s is %s', (op, passage) => expect(passageOf({ op, inputs: [] })).toBe(passage));
+
+test('a cast of 8-bit floats is as slow as their dequantization', () => {
+  const graph = new Graph('cast');
+  const codes = graph.external('codes', 'float8e4m3fn', [8], { location: 'a', offset: 0, length: 8 });
+  expect(passageOf(cast(codes, 'float32').producer!)).toBe('dequantize');
+  expect(passageOf(cast(graph.input('x', 'float32', [8]), 'float16').producer!)).toBe('arithmetic');
+});
 
 test('the main products are those with most work', () => {
   const graph = new Graph('main');

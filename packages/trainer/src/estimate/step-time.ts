@@ -1,3 +1,4 @@
+import type { Node } from '@musubi/onnx-graph';
 import type { NodeWork, Product } from '@musubi/onnx-graph/analysis';
 
 import { productFlops } from '@musubi/onnx-graph/analysis';
@@ -5,7 +6,7 @@ import { productFlops } from '@musubi/onnx-graph/analysis';
 import { secondsPerNode } from './constants.ts';
 
 /** What is done with tensors beside products, by what its time depends on. */
-export type Passage = 'arithmetic' | 'function' | 'softmax' | 'transpose';
+export type Passage = 'arithmetic' | 'function' | 'softmax' | 'transpose' | 'dequantize';
 
 /** How fast a device is. */
 export interface DeviceSpeed {
@@ -21,7 +22,8 @@ const functions: ReadonlySet<string> = new Set(
   ),
 );
 
-export function passageOf(op: string): Passage {
+export function passageOf({ op, inputs }: Pick<Node, 'op' | 'inputs'>): Passage {
+  if (op === 'DequantizeLinear' || inputs[0]?.dtype.startsWith('float8')) return 'dequantize';
   if (op === 'Softmax') return 'softmax';
   if (op === 'Transpose' || op === 'RotaryEmbedding') return 'transpose';
   return functions.has(op) ? 'function' : 'arithmetic';
@@ -33,7 +35,7 @@ export function graphSeconds(work: readonly NodeWork[], speed: DeviceSpeed): num
 }
 
 function nodeSeconds({ node, products, bytes }: NodeWork, speed: DeviceSpeed): number {
-  if (products.length === 0) return bytes * speed.secondsPerByte[passageOf(node.op)];
+  if (products.length === 0) return bytes * speed.secondsPerByte[passageOf(node)];
   return products.reduce((sum, product) => sum + productFlops(product) / nearestSpeed(product, speed), 0);
 }
 

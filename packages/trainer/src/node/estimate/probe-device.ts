@@ -2,8 +2,11 @@ import type { NodeWork, Product } from '@musubi/onnx-graph/analysis';
 import type { MemoryPlan, Runtime, SessionRequest } from '@musubi/runtime';
 
 import {
+  type DataType,
   Graph,
   type Value,
+  apply,
+  cast,
   encodeModel,
   expand,
   gate,
@@ -18,12 +21,14 @@ import { productFlops } from '@musubi/onnx-graph/analysis';
 
 import type { Device } from '../choose-device.ts';
 
-import { type DeviceSpeed, type Passage, mainProducts, typicalElements } from '../../estimate/step-time.ts';
+import { type DeviceSpeed, type Passage, mainProducts, passageOf, typicalElements } from '../../estimate/step-time.ts';
 
 /** Time that all measurements together may take, loading aside. */
 const budgetSeconds = 2;
 const mostShapes = 8;
 const passages: readonly Passage[] = ['arithmetic', 'function', 'softmax', 'transpose'];
+/** Weights of a block of codes, as they are stored. */
+const blockSize = 64;
 
 /** A product is measured with fewer rows where it would take longer: its speed is the same. */
 const largestProductFlops = 3e9;
@@ -31,6 +36,8 @@ const leastRows = 256;
 /** Work of one run; below, what surrounds a run counts too much. */
 const runFlops = 3e9;
 const runBytes = 400e6;
+/** So that the difference of two measurements is not their noise. */
+const leastRepeats = 3;
 const [leastElements, mostElements] = [2 ** 14, 2 ** 24];
 
 /** Measures how fast the device does what `work` consists of: its main products, and passes over its tensors. */
@@ -42,25 +49,22 @@ export async function probeDevice(
 ): Promise<DeviceSpeed> {
   const where = { memory, providers: [provider], deviceId };
   const shapes = mainProducts(work, 0.97, mostShapes);
-  const each = budgetSeconds / (shapes.length + passages.length);
+  const codes = work.find(({ node }) => passageOf(node) === 'dequantize')?.node.inputs[0]?.dtype;
+  const measuredPassages = [...passages, ...(codes === undefined ? [] : (['dequantize'] as const))];
+  const each = budgetSeconds / (shapes.length + measuredPassages.length);
   const products: { product: Product; flopsPerSecond: number }[] = [];
   for (const product of shapes) {
     const measured = cut(product);
-    const repeats = clamp(Math.round(runFlops / productFlops(measured)), 1, 50);
-    const seconds = await fastest(
-      runtime,
-      repeated(repeats, (graph) => productOf(graph, measured)),
-      where,
-      each,
-    );
-    products.push({ product, flopsPerSecond: (repeats * productFlops(measured)) / seconds });
+    const repeats = clamp(Math.round(runFlops / productFlops(measured)), leastRepeats, 50);
+    const seconds = await secondsOf(runtime, (graph) => productOf(graph, measured), { repeats, where, budget: each });
+    products.push({ product, flopsPerSecond: productFlops(measured) / seconds });
   }
   const elements = clamp(typicalElements(work), leastElements, mostElements);
-  const secondsPerByte = { arithmetic: 0, function: 0, softmax: 0, transpose: 0 };
-  for (const passage of passages) {
-    const { bytes, build } = passes[passage](Math.ceil(elements / rowLength));
-    const repeats = clamp(Math.round(runBytes / bytes), 1, 200);
-    secondsPerByte[passage] = (await fastest(runtime, repeated(repeats, build), where, each)) / (repeats * bytes);
+  const secondsPerByte = { arithmetic: 0, function: 0, softmax: 0, transpose: 0, dequantize: 0 };
+  for (const passage of measuredPassages) {
+    const { bytes, build } = passes[passage](Math.ceil(elements / rowLength), codes);
+    const repeats = clamp(Math.round(runBytes / bytes), leastRepeats, 200);
+    secondsPerByte[passage] = (await secondsOf(runtime, build, { repeats, where, budget: each })) / bytes;
   }
   return { products, secondsPerByte };
 }
@@ -91,7 +95,7 @@ const productOf = (graph: Graph, { batch, m, k, n }: Product): ReturnType<Build>
 const rowLength = 512;
 
 /** One pass over a tensor of so many rows; bytes read and written. */
-const passes: Readonly<Record<Passage, (rows: number) => { bytes: number; build: Build }>> = {
+const passes: Readonly<Record<Passage, (rows: number, codes?: DataType) => { bytes: number; build: Build }>> = {
   arithmetic: (rows) => {
     return pass(3, rows, (graph, shape) => {
       const other = filled(graph, shape);
@@ -101,6 +105,19 @@ const passes: Readonly<Record<Passage, (rows: number) => { bytes: number; build:
   function: (rows) => pass(2, rows, () => gelu),
   softmax: (rows) => pass(2, rows, () => softmax),
   transpose: (rows) => pass(2, rows, () => (x) => transpose(x, [0, 2, 1, 3])),
+  // a code read and a float32 written, and a scale in blockSize
+  dequantize: (rows, codes = 'uint8') => ({
+    bytes: rows * rowLength * (1 + 4 + 4 / blockSize),
+    build: (graph) => {
+      const scales = filled(graph, [rows, rowLength / blockSize]);
+      const zero = codes === 'uint8' ? [cast(scales, codes)] : [];
+      const attributes = { axis: 1, block_size: blockSize };
+      return {
+        operand: cast(filled(graph, [rows, rowLength]), codes),
+        apply: (operand) => apply('DequantizeLinear', [operand, scales, ...zero], attributes),
+      };
+    },
+  }),
 };
 
 function pass(
@@ -130,6 +147,21 @@ function repeated(count: number, build: Build): Graph {
 }
 
 type Where = Pick<SessionRequest, 'memory' | 'providers' | 'deviceId'>;
+
+/**
+ * Seconds of one node: what a graph with more of them takes longer than one with fewer, so that making the operands, which
+ * may be as large as the work itself, does not count.
+ */
+async function secondsOf(
+  runtime: Runtime,
+  build: Build,
+  { repeats, where, budget }: { readonly repeats: number; readonly where: Where; readonly budget: number },
+): Promise<number> {
+  const few = await fastest(runtime, repeated(1, build), where, budget / 3);
+  const many = await fastest(runtime, repeated(1 + repeats, build), where, (2 * budget) / 3);
+  // On a machine that does something else too, the shorter one may take as long.
+  return Math.max(many - few, many / (2 * (1 + repeats))) / repeats;
+}
 
 /** Seconds of the fastest run in `seconds`, at least two after one to warm up. */
 async function fastest(runtime: Runtime, graph: Graph, where: Where, seconds: number): Promise<number> {
