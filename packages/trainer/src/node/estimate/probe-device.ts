@@ -114,7 +114,7 @@ const passes: Readonly<Record<Passage, (rows: number, codes?: DataType) => { byt
       const attributes = { axis: 1, block_size: blockSize };
       return {
         operand: cast(filled(graph, [rows, rowLength]), codes),
-        apply: (operand) => apply('DequantizeLinear', [operand, scales, ...zero], attributes),
+        apply: (x) => apply('DequantizeLinear', [x, scales, ...zero], attributes),
       };
     },
   }),
@@ -135,10 +135,10 @@ function pass(
 /** The same node again and again, one after another; gates keep equal ones apart. Of each result one number leaves. */
 function repeated(count: number, build: Build): Graph {
   const graph = new Graph('probe');
-  const { operand, apply } = build(graph);
+  const { operand, ...node } = build(graph);
   let last: Value | undefined;
   for (let i = 0; i < count; i++) {
-    let result = apply(last ? gate(operand, [last]) : operand);
+    let result = node.apply(last ? gate(operand, [last]) : operand);
     result.shape.forEach((_, axis) => (result = slice(result, axis, 0, 1)));
     last = result;
   }
