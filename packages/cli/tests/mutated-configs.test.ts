@@ -1,10 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 
-import { runCli } from '../src/run-cli.ts';
+import { runHere } from './run-here.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'musubi-mutated-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -228,16 +227,7 @@ test.each(mutations.map((one, index) => ({ ...one, index })))(
       typeof content === 'string' ? content.replace('"DATASET"', JSON.stringify(datasetPath)) : content,
     );
     if (dataset !== undefined) writeFileSync(datasetPath, dataset);
-    let [stdout, stderr] = ['', ''];
-    const code = await runCli(['train', '--config_file', path], {
-      stdout: { write: (text) => (stdout += text) },
-      stderr: { write: (text) => (stderr += text) },
-      environment: {},
-      readText: (file) => readFile(file, 'utf8'),
-      loadTrainer: () => import('@musubi/trainer/node'),
-      onInterrupt: () => () => {},
-      exitAtOnce: () => {},
-    });
+    const { code, stdout, stderr } = await runHere(['train', '--config_file', path]);
     expect(stdout).toBe('');
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(named) });
     expect(stderr).toMatch(/^error: /);

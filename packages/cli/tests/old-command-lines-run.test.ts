@@ -1,13 +1,12 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { findCommand, readLaunchLine, splitCommandLine } from '@musubi/config';
 
 import { writeAsPth } from '../../trainer/tests/write-pth.ts';
-import { runCli } from '../src/run-cli.ts';
 import { oldCommandLines } from './old-command-lines.ts';
+import { runHere } from './run-here.ts';
 import { makeSmallProject, type SmallProject } from './small-project.ts';
 
 const taskOf = (line: string) => findCommand(readLaunchLine(splitCommandLine(line)).command ?? '');
@@ -49,31 +48,16 @@ beforeAll(async () => {
   process.chdir(project.folder);
   writeFileSync('d.toml', dataset);
   writeFileSync('run.toml', runToml);
-  expect(await musubi(['wan_cache_latents', '--dataset_config', 'd.toml', '--vae', 'vae.safetensors'])).toMatchObject({
+  expect(await runHere(['wan_cache_latents', '--dataset_config', 'd.toml', '--vae', 'vae.safetensors'])).toMatchObject({
     code: 0,
   });
   const texts = ['--dataset_config', 'd.toml', '--t5', 'umt5.safetensors', '--tokenizer', 'tokenizer'];
-  expect(await musubi(['wan_cache_text_encoder_outputs', ...texts])).toMatchObject({ code: 0 });
+  expect(await runHere(['wan_cache_text_encoder_outputs', ...texts])).toMatchObject({ code: 0 });
 });
 afterAll(() => {
   process.chdir(before);
   project.remove();
 });
-
-/** As the program runs it, in this process. */
-async function musubi(argv: readonly string[]) {
-  let [stdout, stderr] = ['', ''];
-  const code = await runCli(argv, {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text) => (stderr += text) },
-    environment: {},
-    readText: (path) => readFile(path, 'utf8'),
-    loadTrainer: () => import('@musubi/trainer/node'),
-    onInterrupt: () => () => {},
-    exitAtOnce: () => {},
-  });
-  return { code, stdout, stderr };
-}
 
 /** Puts small files where the words of a command line have theirs. */
 async function placeFiles(words: readonly string[]): Promise<void> {
@@ -121,7 +105,7 @@ test.each(lines)(
     for (const folder of ['out', 'logs']) rmSync(folder, { recursive: true, force: true });
     const words = adapted(line);
     await placeFiles(words);
-    const { code, stdout, stderr } = await musubi(words);
+    const { code, stdout, stderr } = await runHere(words);
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     if (line.includes('--show_timesteps')) return expect(stdout).toContain('Sampled timesteps: ');
     if (line.includes('--debug_mode')) return expect(stdout.split('\n').length).toBeGreaterThan(10);

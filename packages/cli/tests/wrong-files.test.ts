@@ -1,12 +1,11 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { runCli } from '../src/run-cli.ts';
+import { runHere } from './run-here.ts';
 import { writeSmallFolder } from './small-folder.ts';
 
 /** The repository's own, whatever other golden vectors are tested. */
@@ -154,7 +153,7 @@ const all = cases.flatMap((one) => (one.faults ?? ofFile).map((fault) => ({ ...o
 test.each(all)('$command --$option: $fault exits with 2 and is named', async ({ command, option, fault, ...one }) => {
   const path = faults[fault]();
   const argv = [command, ...(commands[command]?.() ?? []), ...(one.more?.() ?? []), `--${option}`, path];
-  const { code, stdout, stderr } = await run(argv);
+  const { code, stdout, stderr } = await runHere(argv);
   const told = stderr.slice(stderr.indexOf('error: '));
   expect({ code, told }).toEqual({ code: 2, told: expect.stringContaining(option) });
   expect(told).toMatch(/^error: .*[.]\n$/s);
@@ -168,7 +167,7 @@ test.each(['num_repeats = -1', 'num_repeats = 0', 'batch_size = 0', 'batch_size 
   async (line) => {
     const changed = `${readFileSync(at('dataset.toml'), 'utf8').replace('batch_size = 2\n', '')}\n`;
     writeFileSync(at('changed.toml'), `${changed.replace('num_repeats = 2\n', '')}${line}\n`);
-    const { code, stdout, stderr } = await run(['train', ...training(), '--dataset_config', at('changed.toml')]);
+    const { code, stdout, stderr } = await runHere(['train', ...training(), '--dataset_config', at('changed.toml')]);
     expect({ code, stdout, stderr }).toEqual({
       code: 2,
       stdout: '',
@@ -176,17 +175,3 @@ test.each(['num_repeats = -1', 'num_repeats = 0', 'batch_size = 0', 'batch_size 
     });
   },
 );
-
-async function run(argv: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  let [stdout, stderr] = ['', ''];
-  const code = await runCli(argv, {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text) => (stderr += text) },
-    environment: {},
-    readText: (file) => readFile(file, 'utf8'),
-    loadTrainer: () => import('@musubi/trainer/node'),
-    onInterrupt: () => () => {},
-    exitAtOnce: () => {},
-  });
-  return { code, stdout, stderr };
-}

@@ -31,11 +31,11 @@ const narrow: ReadonlySet<DataType> = new Set(['float16', 'bfloat16', 'float8e4m
  */
 export function narrowProducts(graph: Graph, { dtype, stays = () => false }: NarrowProductsOptions): Graph {
   if (dtype === 'float32') return graph;
-  const narrowed = new Map<Value, Value>();
+  const made = new Map<Value, Value>();
   return rewriteGraph(graph, (node, rewriter) => {
     const [result] = node.outputs;
     if (!products.has(node.op) || result?.dtype !== 'float32' || stays(node)) return undefined;
-    const inputs = node.inputs.map((value) => value && narrowOnce(value, dtype, rewriter, narrowed));
+    const inputs = node.inputs.map((value) => value && narrowOnce(value, dtype, rewriter, made));
     const [product] = rewriter.target.node(node.op, inputs, node.attributes, {
       name: node.name,
       domain: node.domain,
@@ -48,21 +48,20 @@ export function narrowProducts(graph: Graph, { dtype, stays = () => false }: Nar
 function narrowOnce(value: Value, dtype: DataType, rewriter: Rewriter, made: Map<Value, Value>): Value {
   const known = made.get(value);
   if (known) return known;
-  const { producer } = value;
-  const [from, ...others] = producer?.inputs ?? [];
-  let result: Value | undefined;
-  if (producer && from && isWidened(value)) {
-    // moves are made of what is narrow already
-    if (producer.op === 'Cast') result = cast(rewriter.map(from), dtype);
-    else {
-      const inputs = [narrowOnce(from, dtype, rewriter, made), ...rewriter.mapAll(others)];
-      const types = producer.outputs.map(({ shape }) => ({ dtype, shape }));
-      [result] = rewriter.target.node(producer.op, inputs, producer.attributes, { types });
-    }
-  }
-  result ??= cast(rewriter.map(value), dtype);
+  const result = narrowed(value, dtype, rewriter, made);
   made.set(value, result);
   return result;
+}
+
+function narrowed(value: Value, dtype: DataType, rewriter: Rewriter, made: Map<Value, Value>): Value {
+  const { producer } = value;
+  const [from, ...others] = producer?.inputs ?? [];
+  if (!producer || !from || !isWidened(value)) return cast(rewriter.map(value), dtype);
+  if (producer.op === 'Cast') return cast(rewriter.map(from), dtype);
+  // moved as it was, but narrow
+  const inputs = [narrowOnce(from, dtype, rewriter, made), ...rewriter.mapAll(others)];
+  const types = producer.outputs.map(({ shape }) => ({ dtype, shape }));
+  return rewriter.target.node(producer.op, inputs, producer.attributes, { types })[0]!;
 }
 
 /** A weight that is stored in a narrow type and was widened, moved or not. */
