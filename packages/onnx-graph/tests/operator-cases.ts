@@ -358,6 +358,11 @@ const families: Record<string, (op: string) => Build[]> = {
   GreaterOrEqual: compare,
   And: logical,
   Or: logical,
+  BitwiseAnd: (op) => [
+    (c) => c.node(op, [c.integer('int32', ['B', 3], -999, 999), c.integer('int32', [3], -999, 999)]),
+    (c) => c.node(op, [c.integer('int16', ['B', 3], -999, 999), c.integer('int16', [], -999, 999)]),
+    (c) => c.node(op, [c.integer('uint8', ['B', 3], 0, 256), c.integer('uint8', ['B', 1], 0, 256)]),
+  ],
   Where: (op) => [
     (c) => c.node(op, [c.integer('bool', ['B', 3], 0, 2), c.float(['B', 3]), c.float(['B', 3])]),
     (c) => c.node(op, [c.integer('bool', ['B', 1], 0, 2), c.float(['S', 1, 3]), c.float([])]),
@@ -400,6 +405,19 @@ const families: Record<string, (op: string) => Build[]> = {
     (c) => c.node(op, [c.float([]), c.axes(2)]),
   ],
   Cast: casts,
+  BitCast: (op) => [
+    // all float16 but infinities and NaN, of both signs
+    ...[0, -32768].map(
+      (least): Build =>
+        (c) =>
+          cast(
+            c.node(op, [c.integer('int16', ['B', 8], least, least + 0x7c00)], { to: onnxCode('float16') }),
+            'float32',
+          ),
+    ),
+    (c) => c.node(op, [c.float(['B', 3])], { to: onnxCode('int32') }),
+    (c) => c.node(op, [c.integer('int8', ['B', 3], -128, 128)], { to: onnxCode('uint8') }),
+  ],
   Shape: (op) => [
     (c) => c.node(op, [c.float(['B', 3, 'S'])]),
     (c) => c.node(op, [c.float(['B', 3, 'S'])], { start: 1 }),

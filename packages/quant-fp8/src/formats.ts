@@ -14,6 +14,8 @@ export interface Fp8FormatSpec {
   readonly smallestSubnormal: number;
   /** bits of the mantissa that are stored */
   readonly mantissaBits: 3 | 2;
+  /** what is taken off the exponent as it is stored */
+  readonly bias: 7 | 15;
 }
 
 /** The two formats of Micikevicius et al. 2022, "FP8 formats for deep learning" (arXiv 2209.05433), table 1. */
@@ -24,6 +26,7 @@ export const FP8_FORMATS: Readonly<Record<Fp8Format, Fp8FormatSpec>> = {
     smallestNormal: 2 ** -6,
     smallestSubnormal: 2 ** -9,
     mantissaBits: 3,
+    bias: 7,
   },
   e5m2: {
     dtype: 'F8_E5M2',
@@ -31,6 +34,7 @@ export const FP8_FORMATS: Readonly<Record<Fp8Format, Fp8FormatSpec>> = {
     smallestNormal: 2 ** -14,
     smallestSubnormal: 2 ** -16,
     mantissaBits: 2,
+    bias: 15,
   },
 };
 

@@ -72,7 +72,7 @@ describe('dequantizeFp8 gives the numbers of dequantizeWeight on ONNX Runtime', 
   const [out, width] = [24, 192];
   const modes = ['tensor', 'channel', 'block'] as const;
   const dtypes = ['F32', 'BF16', 'F16'] as const;
-  const styles = ['cast', 'linear'] as const;
+  const styles = ['cast', 'linear', 'bits'] as const;
   const cases = styles.flatMap((style) =>
     modes.flatMap((mode) =>
       dtypes.flatMap((dtype) => (['e4m3', 'e5m2'] as const).map((format) => [style, mode, dtype, format] as const)),
@@ -82,7 +82,7 @@ describe('dequantizeFp8 gives the numbers of dequantizeWeight on ONNX Runtime', 
   test.each(cases)('style %s, mode %s, scales %s, %s', async (style, mode, dtype, format) => {
     const { tensors, expected } = quantizedLayer({ mode, dtype, format });
     for (const order of ['before', 'after'] as const) {
-      const y = await runLayer(tensors, { style }, order);
+      const y = await runLayer(tensors, style === 'bits' ? { codes: style } : { style }, order);
       expect(y, `${order} gateWeights`).toEqual(expected);
     }
   });
@@ -117,6 +117,38 @@ describe('dequantizeFp8 gives the numbers of dequantizeWeight on ONNX Runtime', 
     });
     // float32 sums of 192 products
     expect(y).toBeAllClose(product, { rtol: 0, atol: 1e-5 });
+  });
+
+  test('large weights are multiplied in pieces', async () => {
+    const [rows, columns] = [4100, 4160];
+    // Whole numbers, whose sums are exact in any order.
+    const some = encodeFp8(Float32Array.of(0, 1, 2, -1, -3, 0.5, 4), 'e4m3');
+    const codes = Uint8Array.from({ length: rows * columns }, (_, i) => some[(i * 5 + (i >> 9)) % some.length]!);
+    const scales = Float32Array.from({ length: rows * (columns / 64) }, (_, i) => 2 * (1 + (i % 3)));
+    const x = Float32Array.from({ length: columns }, (_, i) => (i % 512 === 3 ? 1 : 0));
+    const tensors: TensorToWrite[] = [
+      { name: 'a.weight', dtype: 'F8_E4M3', shape: [rows, columns], data: codes },
+      { name: 'a.scale_weight', dtype: 'F32', shape: [rows, columns / 64, 1], data: new Uint8Array(scales.buffer) },
+    ];
+    const products: number[] = [];
+    const run = (options: DequantizeOptions) =>
+      runModel(
+        tensors,
+        (graph, source) => {
+          const weight = createParams(graph, source).at('a').tensor('weight', [rows, columns]);
+          return matmul(matmul(graph.input('x', 'float32', ['t', columns]), transpose(weight, [1, 0])), weight);
+        },
+        { x: { dtype: 'float32', shape: [1, columns], data: x } },
+        (graph, source) => {
+          const changed = dequantizeFp8(fuseProducts(graph), source, options);
+          products.push(changed.nodes.filter(({ op }) => op.endsWith('MatMul')).length);
+          return gateWeights(changed);
+        },
+      );
+    const [whole, inPieces] = [await run({}), await run({ codes: 'bits' })];
+    expect(products).toEqual([2, 4]);
+    expect(inPieces).toEqual(whole);
+    expect(new Set(whole).size).toBeGreaterThan(100);
   });
 
   test('a scale that does not fit is refused', () => {

@@ -32,8 +32,15 @@ function lowered(...[method, options]: Parameters<typeof lowerEightBit>) {
 }
 
 describe('the form of 8-bit weights follows from the provider', () => {
-  test.each(['cpu', 'cuda', undefined] as const)('%s has 8-bit floats', (provider) => {
+  test.each(['cpu', undefined] as const)('%s reads their bits', (provider) => {
     const { operators, dtypes } = lowered('scaled', provider ? { provider } : {});
+    expect(dtypes).toContain('int8');
+    expect(operators).toContain('BitCast');
+    expect(operators).not.toContain('DequantizeLinear');
+  });
+
+  test('cuda has 8-bit floats', () => {
+    const { operators, dtypes } = lowered('scaled', { provider: 'cuda' });
     expect(dtypes).toContain('float8e4m3fn');
     expect(operators).toContain('DequantizeLinear');
   });
@@ -50,5 +57,6 @@ describe('the form of 8-bit weights follows from the provider', () => {
     const { operators } = lowered('int8', { provider: 'webgpu' });
     expect(operators).not.toContain('MatMulNBits');
     expect(operators).toContain('DequantizeLinear');
+    expect(lowered('int8', { provider: 'cpu', forward: 'dequantize' }).operators).not.toContain('DequantizeLinear');
   });
 });

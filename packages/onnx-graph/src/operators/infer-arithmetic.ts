@@ -2,6 +2,7 @@ import type { Dim, Shape } from '../dim.ts';
 import type { Infer, OperatorCall } from './infer.ts';
 
 import { formatShape } from '../dim.ts';
+import { isFloat } from '../dtype.ts';
 import { axisOf, broadcast, present, requireDtype, requireFloat, requireNumber, sameDtype } from './shapes.ts';
 
 /** One float in, the same type out. */
@@ -32,6 +33,13 @@ export const broadcasting: Infer = (call) => {
   const values = present(call);
   requireNumber(call, call.input(0));
   return [{ dtype: sameDtype(call, values), shape: broadcast(call, values) }];
+};
+
+/** Integers of one dtype, broadcast together. */
+export const bitwise: Infer = (call) => {
+  const { name, dtype } = call.input(0);
+  if (isFloat(dtype)) call.fail(`of ${name}, which is ${dtype}.`, 'It computes with integers.');
+  return broadcasting(call);
 };
 
 const truth = (call: OperatorCall): ReturnType<Infer> => {

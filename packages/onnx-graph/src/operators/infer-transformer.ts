@@ -3,7 +3,7 @@ import type { TensorType, Value } from '../graph.ts';
 import type { Infer, OperatorCall } from './infer.ts';
 
 import { dimDivide, formatShape } from '../dim.ts';
-import { fromOnnxCode } from '../dtype.ts';
+import { bytesPerElement, fromOnnxCode } from '../dtype.ts';
 import { axisOf, present, requireDtype, requireFloat, sameDtype } from './shapes.ts';
 
 /** Normalization over the trailing axes from `axis`: output, and the float32 statistics a gradient needs. */
@@ -112,4 +112,14 @@ export const cast: Infer = (call) => {
   const dtype = fromOnnxCode(call.int('to'));
   if (!dtype) return call.fail(`to type ${call.int('to')}.`, 'Use a type of dtype.ts.');
   return [{ dtype, shape: call.input(0).shape }];
+};
+
+/** The same bits as a type of the same width. */
+export const bitCast: Infer = (call) => {
+  const types = cast(call);
+  const { name, dtype } = call.input(0);
+  if (types.some((to) => bytesPerElement(to.dtype) !== bytesPerElement(dtype))) {
+    call.fail(`of ${name}, which is ${dtype}, to type ${call.int('to')}.`, 'Use a type of the same width.');
+  }
+  return types;
 };

@@ -343,6 +343,10 @@ test('rotation, casts and quantized weights', () => {
       ['RotaryEmbedding', [f64('B', 2, 'T', 6), ints(0), f32('T', 3), f32('T', 3)]],
       ['Cast', [f32(2)]],
       ['Cast', [f32(2)], { to: 8 }],
+      ['BitCast', [f32(2)], { to: 10 }],
+      ['BitCast', [f32(2)]],
+      ['BitwiseAnd', [f32(2), f32(2)]],
+      ['BitwiseAnd', [i64(2), bytes(2)]],
       ['DequantizeLinear', [f32(2, 3), f32()]],
       ['DequantizeLinear', [bytes(2, 3), f64()]],
       ['DequantizeLinear', [bytes(2, 3), f32(2)]],
@@ -360,6 +364,10 @@ test('rotation, casts and quantized weights', () => {
     DTYPE_MISMATCH node: RotaryEmbedding mixes float64 and float32 (x). Cast one of them.
     DTYPE_MISMATCH node: Cast to type 0. Use a type of dtype.ts.
     DTYPE_MISMATCH node: Cast to type 8. Use a type of dtype.ts.
+    DTYPE_MISMATCH node: BitCast of x, which is float32, to type 10. Use a type of the same width.
+    DTYPE_MISMATCH node: BitCast to type 0. Use a type of dtype.ts.
+    DTYPE_MISMATCH node: BitwiseAnd of x, which is float32. It computes with integers.
+    DTYPE_MISMATCH node: BitwiseAnd mixes int64 and uint8 (x). Cast one of them.
     DTYPE_MISMATCH node: DequantizeLinear of x, which is float32. It takes int8, uint8, int16, uint16, int32, float8e4m3fn, float8e5m2.
     DTYPE_MISMATCH node: DequantizeLinear of x, which is float64. It takes float32, float16, bfloat16.
     SHAPE_MISMATCH node: DequantizeLinear of x [2, 3] and x [2]: the scale is [] or [3]. Mend the shapes on this line.

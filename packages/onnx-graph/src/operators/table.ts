@@ -1,6 +1,7 @@
 import type { Infer, OperatorSpec } from './infer.ts';
 
 import {
+  bitwise,
   broadcasting,
   comparison,
   elementwise,
@@ -28,7 +29,7 @@ import {
   unsqueeze,
 } from './infer-movement.ts';
 import { convolution, resize } from './infer-spatial.ts';
-import { attention, cast, dequantize, matMulNBits, normalization, rotary } from './infer-transformer.ts';
+import { attention, bitCast, cast, dequantize, matMulNBits, normalization, rotary } from './infer-transformer.ts';
 
 const operator =
   (domain: OperatorSpec['domain']) =>
@@ -90,6 +91,7 @@ export const operators: Readonly<Record<string, OperatorSpec>> = {
   GreaterOrEqual: std(2, comparison),
   And: std(2, logical),
   Or: std(2, logical),
+  BitwiseAnd: std(2, bitwise),
   Where: std(3, where),
   // products
   MatMul: std(2, matmul),
@@ -116,6 +118,7 @@ export const operators: Readonly<Record<string, OperatorSpec>> = {
   Squeeze: std(2, squeeze),
   Expand: std(2, expand),
   Cast: std(1, cast, { to: 'int', saturate: 'int' }),
+  BitCast: { ...std(1, bitCast, { to: 'int' }), since: 26 },
   Shape: std(1, shapeOf, { start: 'int', end: 'int' }),
   ConstantOfShape: std(1, constantOfShape),
   // transformers and storage

@@ -71,5 +71,7 @@ export const elementwise = {
   GreaterOrEqual: comparison((a, b) => a >= b),
   And: comparison((a, b) => a === 1 && b === 1),
   Or: comparison((a, b) => a === 1 || b === 1),
+  // Integers of any length have two's complement of their own.
+  BitwiseAnd: ({ input }) => zip([input(0), input(1)], (a = 0, b = 0) => Number(BigInt(a) & BigInt(b))),
   Where: ({ input }) => zip([input(0), input(1), input(2)], (c, a, b) => (c === 1 ? a : b)),
 } satisfies Record<string, Implementation>;

@@ -1,6 +1,7 @@
 import type { Implementation } from './call.ts';
 
-import { wrap } from './dtypes.ts';
+import { arrayTypeOf } from '../../src/dtype.ts';
+import { fromHost, toHost, wrap } from './dtypes.ts';
 import { axisOf, broadcastTo, map, offsets, stridesOf, zip } from './tensor.ts';
 
 /** To integers towards zero, to truth values by `≠ 0`; floats stay doubles whatever their dtype. */
@@ -9,6 +10,13 @@ const cast: Implementation = (call) => {
   if (to === 'bool') return map(call.input(0), (x) => (x === 0 ? 0 : 1));
   if (to.includes('int')) return map(call.input(0), (x) => wrap(Math.trunc(x), to));
   return call.input(0);
+};
+
+/** The bytes of a tensor read as another type. */
+const bitCast: Implementation = (call) => {
+  const [from, to] = [call.node.inputs[0]?.dtype ?? 'float32', call.node.outputs[0]?.dtype ?? 'float32'];
+  const { shape, data } = toHost(call.input(0), from);
+  return fromHost({ dtype: to, shape, data: new (arrayTypeOf(to))(data.buffer as ArrayBuffer) });
 };
 
 /** `(x − zeroPoint)·scale`, the two given for the whole, for each place of `axis`, or for blocks of `block_size` of it. */
@@ -81,6 +89,7 @@ const rotaryEmbedding: Implementation = (call) => {
 
 export const storage = {
   Cast: cast,
+  BitCast: bitCast,
   DequantizeLinear: dequantize,
   MatMulNBits: matMulNBits,
   RotaryEmbedding: rotaryEmbedding,

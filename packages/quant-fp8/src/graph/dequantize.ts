@@ -1,11 +1,13 @@
-import { apply, cast, gate, mul, reshape } from '@musubi/onnx-graph';
+import { apply, cast, mul, onnxCode, reshape } from '@musubi/onnx-graph';
 import type { Graph, ParameterSource, Value } from '@musubi/onnx-graph';
 import { decodeFp8 } from '../codec.ts';
+import { formatSpec } from '../formats.ts';
 import type { Fp8Format } from '../formats.ts';
-import { groupingOf } from '../grouping.ts';
-import type { Grouping } from '../grouping.ts';
 import { gatedScale } from './gated-scale.ts';
+import { productInPieces } from './in-pieces.ts';
 import { createScales, rewriteCodes } from './rewrite-codes.ts';
+import { createWiden, scalingOf } from './widen.ts';
+import type { Decoder, Scaling } from './widen.ts';
 
 export interface DequantizeOptions {
   /**
@@ -15,10 +17,15 @@ export interface DequantizeOptions {
    */
   readonly style?: 'linear' | 'cast';
   /**
-   * `float8`: codes are initializers of 8-bit floats. `table`: they are bytes, looked up in a table of 256 numbers, for
-   * devices that know no 8-bit floats (WebGPU); the style is that of `cast`. Default `float8`; results are equal.
+   * How codes become numbers; results are equal. Default `float8`.
+   *
+   * - `float8`: they are initializers of 8-bit floats, which every release with 8-bit floats reads.
+   * - `bits`: they are bytes, moved to where a float16 has its exponent; the style is that of `cast`. Twice as fast on
+   *   a CPU, where 8-bit floats are read one by one. Asks for BitCast (operator set 26, ONNX Runtime 1.30) and finite codes.
+   * - `table`: they are bytes, looked up in a table of 256 numbers, for devices that know no 8-bit floats (WebGPU); the
+   *   style is that of `cast`.
    */
-  readonly codes?: 'float8' | 'table';
+  readonly codes?: 'float8' | 'bits' | 'table';
   /**
    * Round each number to the dtype of its scale, as the original program does. Default true; false saves two passes where
    * scales are 16 bits wide, for a difference far below that of the quantization.
@@ -43,67 +50,71 @@ export interface DequantizeOptions {
  */
 export function dequantizeFp8(graph: Graph, source: ParameterSource, options: DequantizeOptions = {}): Graph {
   const { style = 'linear', round = true, codes: form = 'float8' } = options;
-  const build = form === 'table' || style === 'cast' ? inPasses : linearly;
+  const isLinear = form === 'float8' && style === 'linear';
   const scales = createScales(source);
-  const bytes = new Map<Value, Value>();
+  const decoderOf = ({ dtype }: Value) => decoders[form](dtype === 'float8e5m2' ? 'e5m2' : 'e4m3');
+  const widen = createWiden(source, { decoderOf, round });
 
   return rewriteCodes(graph, {
     isCodes: ({ dtype }) => dtype.startsWith('float8'),
-    dequantized(codes, dtype, after, { target, map }) {
-      const scale = scales.of(codes, target);
-      if (!scale && form === 'float8') return after.length === 0 ? undefined : cast(gate(map(codes), after), dtype);
-      const stored = form === 'table' ? once(bytes, codes, () => asBytes(codes, target)) : map(codes);
-      const decode = form === 'table' ? lookUp(codes.dtype) : (value: Value) => cast(value, 'float32');
-      if (!scale) return cast(decode(after.length === 0 ? stored : gate(stored, after)), dtype);
-      const grouping = groupingOf(codes.shape.map(Number), scale.shape.map(Number), codes.name);
-      const product = build(stored, scale, grouping, after, decode);
-      return cast(round ? cast(product, scale.dtype) : product, dtype);
+    dequantized(codes, dtype, after, rewriter) {
+      const hasScale = scales.find(codes) !== undefined;
+      if (hasScale && isLinear) {
+        const scaling = scalingOf(codes, scales.of(codes, rewriter.target)!);
+        const numbers = linearly(rewriter.map(codes), scaling, after);
+        return cast(round ? cast(numbers, scaling.scale.dtype) : numbers, dtype);
+      }
+      // Where there are 8-bit floats, the Cast that is there does.
+      if (!hasScale && form !== 'table' && after.length === 0) return undefined;
+      return widen(codes, dtype, after, rewriter);
     },
+    product: (node, codes, rewriter) => (isLinear ? undefined : productInPieces(node, codes, rewriter, widen)),
   });
 }
 
-type Decode = (codes: Value) => Value;
-type Build = (codes: Value, scale: Value, grouping: Grouping, after: readonly Value[], decode: Decode) => Value;
-
-/** `decode(codes) · scale`, in rows of groups. */
-const inPasses: Build = (codes, scale, { mode, size }, after, decode) => {
-  const delayed = (value: Value) => (after.length === 0 ? value : gate(value, after));
-  const [wide, factors] = [decode(delayed(codes)), cast(delayed(scale), 'float32')];
-  if (mode !== 'block') return mul(wide, factors);
-  const [out, blocks] = scale.shape.map(Number);
-  return reshape(mul(reshape(wide, [out!, blocks!, size]), factors), codes.shape);
-};
-
 /** `DequantizeLinear(codes, scale)`. */
-const linearly: Build = (codes, scale, { mode, size }, after) => {
+function linearly(codes: Value, { scale, grouping: { mode, size } }: Scaling, after: readonly Value[]): Value {
   const factors = cast(gatedScale(scale, after), 'float32');
   const [out, blocks] = scale.shape.map(Number);
   if (mode === 'tensor') return apply('DequantizeLinear', [codes, reshape(factors, [])]);
   if (mode === 'channel') return apply('DequantizeLinear', [codes, reshape(factors, [out!])], { axis: 0 });
   const attributes = { axis: 1, block_size: size };
   return apply('DequantizeLinear', [codes, reshape(factors, [out!, blocks!])], attributes);
+}
+
+const decoders: Readonly<Record<NonNullable<DequantizeOptions['codes']>, (format: Fp8Format) => Decoder>> = {
+  float8: () => ({ decode: (codes) => cast(codes, 'float32') }),
+  bits: readBits,
+  table: lookUp,
 };
 
-/** The same bytes of the file without a meaning. */
-function asBytes({ name, shape, external }: Value, target: Graph): Value {
-  return target.external(`${name}.bytes`, 'uint8', shape.map(Number), external!);
+/**
+ * An 8-bit float is a sign, an exponent and a mantissa as a float16 is. As an integer of 16 bits it is moved to where a
+ * float16 has these; its sign then fills all bits above, of which only the first one stays. What is left is the difference
+ * of the biases, a power of two. Numbers below the normal ones are that in both, so none needs care.
+ */
+function readBits(format: Fp8Format): Decoder {
+  const { mantissaBits, bias } = formatSpec(format);
+  const moved = 10 - mantissaBits;
+  const decode = (codes: Value) => {
+    const int16 = (x: number) => codes.graph.constant({ dtype: 'int16', shape: [], data: Int16Array.of(x) });
+    const shifted = mul(cast(codes, 'int16'), int16(2 ** moved));
+    // Exponents of E5M2 are as wide as those of a float16: no bit lies between them and the sign.
+    const bits = format === 'e5m2' ? shifted : apply('BitwiseAnd', [shifted, int16(0x8000 | (2 ** (7 + moved) - 1))]);
+    return cast(apply('BitCast', [bits], { to: onnxCode('float16') }), 'float32');
+  };
+  return { as: 'int8', decode, unit: 2 ** (15 - bias) };
 }
 
 /** Bytes to numbers by a table of all codes. Indices are int32: devices without 8-bit floats have no int64 either. */
-function lookUp(dtype: string): Decode {
-  const format: Fp8Format = dtype === 'float8e5m2' ? 'e5m2' : 'e4m3';
+function lookUp(format: Fp8Format): Decoder {
   const numbers = decodeFp8(
     Uint8Array.from({ length: 256 }, (_, code) => code),
     format,
   );
-  return (codes) => {
+  const decode = (codes: Value) => {
     const table = codes.graph.constant({ dtype: 'float32', shape: [256], data: numbers });
     return apply('Gather', [table, cast(codes, 'int32')]);
   };
-}
-
-function once(made: Map<Value, Value>, key: Value, make: () => Value): Value {
-  const value = made.get(key) ?? make();
-  made.set(key, value);
-  return value;
+  return { as: 'uint8', decode };
 }
