@@ -25,12 +25,13 @@ export const lowerEightBit =
   (method: EightBitBase['method'], options: LowerEightBitOptions = {}): LowerWeights =>
   (graph, weights) => {
     const { provider = 'cpu', ...integers } = options;
+    const isProcessor = provider === 'cpu' || provider === 'wasm';
     if (method !== 'int8') {
-      const codes = provider === 'cpu' ? 'bits' : hasFloat8(provider) ? 'float8' : 'table';
+      const codes = isProcessor ? 'bits' : hasFloat8(provider) ? 'float8' : 'table';
       return dequantizeFp8(graph, weights, { round: false, codes });
     }
     return lowerInt8(graph, weights, {
-      ...(provider === 'cpu' ? { style: 'cast' } : {}),
+      ...(isProcessor ? { style: 'cast' } : {}),
       ...integers,
       ...(runsOn(provider, 'MatMulNBits') ? {} : { forward: 'dequantize' }),
     });

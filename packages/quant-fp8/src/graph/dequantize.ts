@@ -11,13 +11,13 @@ import type { Decoder, Scaling } from './widen.ts';
 
 export interface DequantizeOptions {
   /**
-   * `linear`: DequantizeLinear, whose scale waits for the layer's input in a Concat; it spreads over all threads and makes one
-   * wide copy. `cast`: codes and scale wait in a Reshape, then Cast and Mul, two wide copies; on CUDA a Reshape target lives
-   * on the host. Default `linear`.
+   * `linear`: DequantizeLinear, whose scale waits for the layer's input in a Concat. `cast`: codes and scale wait in a
+   * Reshape, then Cast and Mul in place, large weights in pieces; on CUDA a Reshape target lives on the host. Default
+   * `linear`.
    */
   readonly style?: 'linear' | 'cast';
   /**
-   * How codes become numbers; results are equal. Default `float8`.
+   * How codes become numbers; these are equal. Default `float8`.
    *
    * - `float8`: they are initializers of 8-bit floats, which every release with 8-bit floats reads.
    * - `bits`: they are bytes, moved to where a float16 has its exponent; the style is that of `cast`. Twice as fast on

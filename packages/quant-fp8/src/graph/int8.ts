@@ -17,7 +17,7 @@ export interface Int8Options {
   /**
    * How weights are dequantized. `linear`: by DequantizeLinear, whose scale waits for the layer's input in a Concat.
    * `cast`: codes and scale wait in a Reshape, then Cast, Sub and Mul, of large weights in pieces: on a CPU in 0.6 of the
-   * time; on CUDA a Reshape target lives on the host. Default `linear`; results are equal but for the order of sums.
+   * time; on CUDA a Reshape target lives on the host. Default `linear`; the numbers are equal.
    */
   readonly style?: 'linear' | 'cast';
   /** Of the 8-bit product: 4 rounds activations to 8 bits, 0 does not. Default 4. */
