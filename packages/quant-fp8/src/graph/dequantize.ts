@@ -21,7 +21,7 @@ export interface DequantizeOptions {
    *
    * - `float8`: they are initializers of 8-bit floats, which every release with 8-bit floats reads.
    * - `bits`: they are bytes, moved to where a float16 has its exponent; the style is that of `cast`. Twice as fast on
-   *   a CPU, where 8-bit floats are read one by one. Asks for BitCast (operator set 26, ONNX Runtime 1.30) and finite codes.
+   *   a CPU, where 8-bit floats are read one by one. Asks for BitCast (operator set 26; ONNX Runtime 1.29 has it) and finite codes.
    * - `table`: they are bytes, looked up in a table of 256 numbers, for devices that know no 8-bit floats (WebGPU); the
    *   style is that of `cast`.
    */
