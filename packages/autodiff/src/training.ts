@@ -38,6 +38,11 @@ export interface TrainingOptions {
    */
   readonly forWebGpu?: boolean;
   /**
+   * The evaluation graph leaves attention to the provider's own operator where products are in float32. Default false: it is
+   * computed as in the training graph.
+   */
+  readonly fusedEvaluation?: boolean;
+  /**
    * 16-bit weights are to be widened when the graph is loaded, not in each step: for devices without their type. Default
    * false.
    */
@@ -96,11 +101,12 @@ export function createTrainingGraphs(forward: Graph, options: TrainingOptions): 
     if (gradient) graph.output(gradientName(name), gradient);
   });
   keepOutputs(graph, (name) => name === loss || name.startsWith('grad/'));
+  const isFused = options.fusedEvaluation === true && (options.products?.dtype ?? 'float32') === 'float32';
   const { graph: evaluation } = rewriteGraph(forward);
   keepOutputs(evaluation, (name) => name === loss);
   return {
     training: lower(lowerAttention(graph, planOf), options),
-    evaluation: lower(lowerAttention(evaluation, planOf), options),
+    evaluation: lower(lowerAttention(evaluation, isFused ? 'fused' : planOf), options),
   };
 }
 

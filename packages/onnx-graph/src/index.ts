@@ -41,7 +41,13 @@ export { decodeModel } from './decode.ts';
 export { type EncodeOptions, encodeModel } from './encode.ts';
 export { type FuseOptions, fuseProducts } from './passes/fuse-products.ts';
 export { gateOnDevice } from './passes/gate-on-device.ts';
-export { type AttentionChunks, type AttentionPlan, attentionRows, lowerAttention } from './passes/lower-attention.ts';
+export {
+  type AttentionChunks,
+  type AttentionPlan,
+  type ForwardAttentionPlan,
+  attentionRows,
+  lowerAttention,
+} from './passes/lower-attention.ts';
 export { gate, gateAll, gateWeights } from './passes/gate.ts';
 export { mergeEqualNodes } from './passes/merge-equal-nodes.ts';
 export { type NarrowProductsOptions, type ProductDtype, narrowProducts } from './passes/narrow-products.ts';

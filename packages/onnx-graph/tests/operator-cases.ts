@@ -431,6 +431,14 @@ const families: Record<string, (op: string) => Build[]> = {
       c.node(op, [c.float(['B', 2, 'S', 8]), c.float(['B', 2, 'T', 8]), c.float(['B', 2, 'T', 8])], { scale: 0.3 }),
     (c) => c.node(op, [c.float([1, 3, 'S', 8]), c.float([1, 3, 5, 8]), c.float([1, 3, 5, 4])]),
   ],
+  MultiHeadAttention: (op) => [
+    (c) =>
+      c.node(op, [c.float(['B', 'S', 16]), c.float(['B', 'T', 16]), c.float(['B', 'T', 16])], {
+        num_heads: 2,
+        scale: 0.3,
+      }),
+    (c) => c.node(op, [c.float([1, 'S', 24]), c.float([1, 5, 24]), c.float([1, 5, 12])], { num_heads: 3, scale: 0.4 }),
+  ],
   DequantizeLinear: dequantizations,
   MatMulNBits: eightBitProducts,
 };

@@ -53,6 +53,7 @@ export interface RunParts<Config> {
   readonly forWebGpu?: boolean;
   readonly gatesOnDevice?: boolean;
   readonly widenAtLoad?: boolean;
+  readonly fusedEvaluation?: boolean;
   readonly products?: ProductDtype;
 }
 
@@ -108,6 +109,7 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     forWebGpu: parts.forWebGpu ?? false,
     gatesOnDevice: parts.gatesOnDevice ?? false,
     widenAtLoad: parts.widenAtLoad ?? false,
+    fusedEvaluation: parts.fusedEvaluation ?? false,
     products: parts.products ?? 'float32',
   };
   const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });

@@ -35,6 +35,7 @@ export interface TrainingModelOptions<Config> {
   readonly gatesOnDevice?: boolean;
   /** See `TrainingOptions`. */
   readonly widenAtLoad?: boolean;
+  readonly fusedEvaluation?: boolean;
   /**
    * Number type of matrix products, default float32; the adapter, its gradients and what is between products are float32
    * always. With float16 the training graph takes `loss_scale` `[1]`, by which its gradients are multiplied.
@@ -67,6 +68,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     forWebGpu = false,
     gatesOnDevice = false,
     widenAtLoad = false,
+    fusedEvaluation = false,
     products = 'float32',
   } = options;
   const finish = (graph: Graph) => {
@@ -89,6 +91,7 @@ export function createTrainingModel<Config>(options: TrainingModelOptions<Config
     attention,
     forWebGpu,
     widenAtLoad,
+    fusedEvaluation,
     products: { dtype: products, stays: isIn(architecture.float32Parts) },
     ...(products === 'float16' ? { lossScale: lossScaleInput } : {}),
   });

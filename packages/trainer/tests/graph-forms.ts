@@ -18,7 +18,12 @@ export interface ModelHeader {
 
 export interface GraphForm extends Pick<
   TrainingModelOptions<WanConfig>,
-  'gradientCheckpointing' | 'gradientCheckpointingEvery' | 'attention' | 'forWebGpu' | 'gatesOnDevice'
+  | 'gradientCheckpointing'
+  | 'gradientCheckpointingEvery'
+  | 'attention'
+  | 'fusedEvaluation'
+  | 'forWebGpu'
+  | 'gatesOnDevice'
 > {
   readonly dtype: 'F32' | 'BF16';
   readonly base?: EightBitBase['method'];
@@ -28,7 +33,7 @@ const pieces = { attention: { chunks: 4, rows: 512 } } as const;
 
 /** The forms in which the trainer builds its graphs. */
 export const graphForms: Readonly<Record<string, GraphForm>> = {
-  plain: { dtype: 'F32' },
+  plain: { dtype: 'F32', fusedEvaluation: true },
   checkpointed: { dtype: 'F32', gradientCheckpointing: true },
   'every second block checkpointed': { dtype: 'F32', gradientCheckpointing: true, gradientCheckpointingEvery: 2 },
   'attention in pieces': { dtype: 'F32', ...pieces },

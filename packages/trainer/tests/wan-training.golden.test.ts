@@ -76,6 +76,28 @@ describe.each(cases)('$name', (wanCase) => {
     expect(plain['loss']?.data).toBeAllClose([expected ?? NaN], { rtol: 1e-6 });
   });
 
+  test('has the loss of the original where the runtime computes attention', async () => {
+    const { evaluation } = createTrainingModel({
+      architecture: wan,
+      config: model.config,
+      weights: model.source(locate),
+      adapter,
+      fusedEvaluation: true,
+    });
+    const count = (op: string) => evaluation.nodes.filter((node) => node.op === op).length;
+    expect({ softmax: count('Softmax'), fused: count('MultiHeadAttention') }).toEqual({
+      softmax: 0,
+      fused: 2 * model.config.layers,
+    });
+    const session = await openSession(evaluation, model.folder);
+    const noise = await golden.readFloat32('noise');
+    const t = await golden.readFloat32('batch.timesteps');
+    const { loss } = await session.run(recordedFeeds(model, await readBatch(golden, 'batch.'), noise, t, adapter));
+    await session.release();
+    const [expected] = new Float64Array((await golden.read('step.loss')).slice().buffer);
+    expect(loss?.data).toBeAllClose([expected ?? NaN], { rtol: 1e-6 });
+  });
+
   test('has the gradients of the original', async () => {
     await expectGradients(plain);
   });

@@ -73,15 +73,18 @@ function productsOf({ op, inputs, outputs, attributes }: Node, sizes: Sizes): Pr
           n: product(out) / at(out, 1),
         },
       ];
+    case 'MultiHeadAttention':
     case 'Attention': {
+      const [ofQueries, ofValues] =
+        op === 'Attention' ? (['q_num_heads', 'kv_num_heads'] as const) : (['num_heads', 'num_heads'] as const);
       const heads = (shape: number[], name: string) => (shape.length === 4 ? at(shape, 1) : number(name));
       const width = (shape: number[], name: string) => at(shape, -1) / (shape.length === 4 ? 1 : number(name));
-      const batch = at(left, 0) * heads(left, 'q_num_heads');
+      const batch = at(left, 0) * heads(left, ofQueries);
       const [queries, keys] = [at(left, -2), at(right, -2)];
       const v = inputs[2] ? sizes.shape(inputs[2]) : right;
       return [
-        { batch, m: queries, k: width(left, 'q_num_heads'), n: keys },
-        { batch, m: queries, k: keys, n: width(v, 'kv_num_heads') },
+        { batch, m: queries, k: width(left, ofQueries), n: keys },
+        { batch, m: queries, k: keys, n: width(v, ofValues) },
       ];
     }
     default:

@@ -62,6 +62,22 @@ export const attention: Infer = (call) => {
   return [{ dtype: q.dtype, shape: [batch, heads, tokens, v.shape[3] ?? 1] }];
 };
 
+/** The same of queries `[B, S, H·d]`, keys `[B, L, H·d]` and values `[B, L, H·e]`. */
+export const multiHeadAttention: Infer = (call) => {
+  const [q, k, v] = [call.input(0), call.input(1), call.input(2)];
+  requireFloat(call, q);
+  sameDtype(call, [q, k, v]);
+  if ([q, k, v].some(({ shape }) => shape.length !== 3)) call.failShapes('it takes [B, S, H·d]');
+  const [[batch = 1, tokens = 1, width = 1], out = 1] = [q.shape, v.shape[2]];
+  const heads = call.int('num_heads', 1);
+  const fits =
+    formatShape(k.shape.slice(0, 2)) === formatShape(v.shape.slice(0, 2)) &&
+    formatShape([batch, width]) === formatShape([k.shape[0] ?? 1, k.shape[2] ?? 1]) &&
+    [width, out].every((size) => Number(size) % heads === 0);
+  if (!fits) call.failShapes(`queries, keys, values and ${heads} heads do not fit`);
+  return [{ dtype: q.dtype, shape: [batch, tokens, out] }];
+};
+
 const codes = ['int8', 'uint8', 'int16', 'uint16', 'int32', 'float8e4m3fn', 'float8e5m2'] as const;
 
 /** One scale for all, one for each place of `axis`, or one for each block of `block_size` places of it. */

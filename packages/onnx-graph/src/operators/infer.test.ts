@@ -341,6 +341,9 @@ test('rotation, casts and quantized weights', () => {
       ['RotaryEmbedding', [f32('B', 2, 'T', 6), i64('T'), f32('T', 3), f32('T', 3)]],
       ['RotaryEmbedding', [f32('B', 2, 'T', 6), f32(1), f32('T', 3), f32('T', 3)]],
       ['RotaryEmbedding', [f64('B', 2, 'T', 6), ints(0), f32('T', 3), f32('T', 3)]],
+      ['MultiHeadAttention', [f32(2, 3, 8), f32(2, 5, 8), f32(2, 5, 9)], { num_heads: 2 }],
+      ['MultiHeadAttention', [f32(2, 3, 8), f32(2, 5, 4), f32(2, 5, 8)], { num_heads: 2 }],
+      ['MultiHeadAttention', [f32(2, 2, 3, 4), f32(2, 2, 5, 4), f32(2, 2, 5, 4)], { num_heads: 2 }],
       ['Cast', [f32(2)]],
       ['Cast', [f32(2)], { to: 8 }],
       ['BitCast', [f32(2)], { to: 10 }],
@@ -362,6 +365,9 @@ test('rotation, casts and quantized weights', () => {
     SHAPE_MISMATCH node: RotaryEmbedding of x [B, 2, T, 6] and x [T] and x [T, 3] and x [T, 3]: positions are [1] or [B, T]. Mend the shapes on this line.
     DTYPE_MISMATCH node: RotaryEmbedding of x, which is float32. It takes int64.
     DTYPE_MISMATCH node: RotaryEmbedding mixes float64 and float32 (x). Cast one of them.
+    SHAPE_MISMATCH node: MultiHeadAttention of x [2, 3, 8] and x [2, 5, 8] and x [2, 5, 9]: queries, keys, values and 2 heads do not fit. Mend the shapes on this line.
+    SHAPE_MISMATCH node: MultiHeadAttention of x [2, 3, 8] and x [2, 5, 4] and x [2, 5, 8]: queries, keys, values and 2 heads do not fit. Mend the shapes on this line.
+    SHAPE_MISMATCH node: MultiHeadAttention of x [2, 2, 3, 4] and x [2, 2, 5, 4] and x [2, 2, 5, 4]: it takes [B, S, H·d]. Mend the shapes on this line.
     DTYPE_MISMATCH node: Cast to type 0. Use a type of dtype.ts.
     DTYPE_MISMATCH node: Cast to type 8. Use a type of dtype.ts.
     DTYPE_MISMATCH node: BitCast of x, which is float32, to type 10. Use a type of the same width.

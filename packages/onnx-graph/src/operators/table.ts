@@ -29,7 +29,16 @@ import {
   unsqueeze,
 } from './infer-movement.ts';
 import { convolution, resize } from './infer-spatial.ts';
-import { attention, bitCast, cast, dequantize, matMulNBits, normalization, rotary } from './infer-transformer.ts';
+import {
+  attention,
+  bitCast,
+  cast,
+  dequantize,
+  matMulNBits,
+  multiHeadAttention,
+  normalization,
+  rotary,
+} from './infer-transformer.ts';
 
 const operator =
   (domain: OperatorSpec['domain']) =>
@@ -124,6 +133,7 @@ export const operators: Readonly<Record<string, OperatorSpec>> = {
   // transformers and storage
   RotaryEmbedding: ms(4, rotary, { interleaved: 'int', num_heads: 'int', rotary_embedding_dim: 'int' }),
   Attention: { ...std(3, attention, { scale: 'float' }), since: 23 },
+  MultiHeadAttention: ms(3, multiHeadAttention, { num_heads: 'int', scale: 'float' }),
   DequantizeLinear: std([2, 3], dequantize, { axis: 'int', block_size: 'int' }),
   MatMulNBits: ms(3, matMulNBits, { K: 'int', N: 'int', bits: 'int', block_size: 'int', accuracy_level: 'int' }),
 };

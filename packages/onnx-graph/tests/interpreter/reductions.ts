@@ -51,11 +51,13 @@ const softmax: Implementation = (call) => {
 };
 
 /** `softmax(scale·q·kᵀ)·v`, row by row. */
-const attention: Implementation = (call) => {
-  const [q, k, v] = [call.input(0), call.input(1), call.input(2)];
+const attention: Implementation = (call) =>
+  attentionOf(call.input(0), call.input(1), call.input(2), call.number('scale', NaN));
+
+function attentionOf(q: Tensor64, k: Tensor64, v: Tensor64, given: number): Tensor64 {
   const [tokens = 0, width = 0] = q.shape.slice(2);
   const [keys = 0, out = 0] = v.shape.slice(2);
-  const scale = call.number('scale', 1 / Math.sqrt(width));
+  const scale = Number.isNaN(given) ? 1 / Math.sqrt(width) : given;
   const data = new Float64Array((q.data.length / (width || 1)) * out);
   for (let row = 0; row < data.length / (out || 1); row++) {
     const head = Math.floor(row / tokens) * keys;
@@ -71,7 +73,34 @@ const attention: Implementation = (call) => {
     });
   }
   return { shape: [...q.shape.slice(0, 3), out], data };
+}
+
+/** The same with heads side by side. */
+const multiHeadAttention: Implementation = (call) => {
+  const heads = call.number('num_heads', 1);
+  const apart = (x: Tensor64): Tensor64 => {
+    const [batch = 0, length = 0, width = 0] = x.shape;
+    return swapMiddle({ shape: [batch, length, heads, width / heads], data: x.data });
+  };
+  const y = attentionOf(apart(call.input(0)), apart(call.input(1)), apart(call.input(2)), call.number('scale', NaN));
+  const { shape, data } = swapMiddle(y);
+  return { shape: [shape[0] ?? 0, shape[1] ?? 0, heads * (shape[3] ?? 0)], data };
 };
+
+/** Swaps the two axes in the middle of four. */
+function swapMiddle({ shape, data }: Tensor64): Tensor64 {
+  const [a = 0, b = 0, c = 0, d = 0] = shape;
+  const swapped = Float64Array.from(data, (_, flat) => {
+    const [i, k, j, l] = [
+      Math.floor(flat / (c * b * d)),
+      Math.floor(flat / (b * d)) % c,
+      Math.floor(flat / d) % b,
+      flat % d,
+    ];
+    return data[((i * b + j) * c + k) * d + l] ?? NaN;
+  });
+  return { shape: [a, c, b, d], data: swapped };
+}
 
 /** `(x − centre)·invStd·scale + bias` over the axes from `axis` on, with the statistics used. */
 function normalize(call: Call, isCentred: boolean): Tensor64[] {
@@ -106,6 +135,7 @@ export const reductions = {
   ReduceMax: reduction((row) => row.reduce((a, b) => Math.max(a, b), -Infinity)),
   Softmax: softmax,
   Attention: attention,
+  MultiHeadAttention: multiHeadAttention,
   LayerNormalization: (call) => normalize(call, true),
   SimplifiedLayerNormalization: (call) => normalize(call, false),
 } satisfies Record<string, Implementation>;

@@ -61,6 +61,7 @@ export function graphFor({ provider }: Device, eightBitBase: object | null = nul
   return {
     forWebGpu: provider === 'coreml' || !runsOn(provider, 'FusedMatMul'),
     gatesOnDevice: provider === 'cuda',
+    fusedEvaluation: provider === 'cpu' || provider === 'cuda',
     widenAtLoad: eightBitBase === null && provider !== 'cpu' && !multipliesIn(provider, 'bfloat16'),
   };
 }
