@@ -9,6 +9,8 @@ export interface Product {
   readonly m: number;
   readonly k: number;
   readonly n: number;
+  /** The right side is a weight in so many bits, which the operator takes as it is. */
+  readonly weightBits?: 8;
 }
 
 /** What one node has to do. */
@@ -62,7 +64,7 @@ function productsOf({ op, inputs, outputs, attributes }: Node, sizes: Sizes): Pr
       return [{ batch: product(out) / (m * n), m, k, n }];
     }
     case 'MatMulNBits':
-      return [{ batch: 1, m: product(out) / number('N'), k: number('K'), n: number('N') }];
+      return [{ batch: 1, m: product(out) / number('N'), k: number('K'), n: number('N'), weightBits: 8 }];
     case 'Conv':
       // [outChannels, inChannels / groups, …kernel] by one column a position
       return [

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { Graph, cast, gelu, mT, matmul, mul, softmax, transpose } from '@musubi/onnx-graph';
+import { Graph, apply, cast, gelu, mT, matmul, mul, softmax, transpose } from '@musubi/onnx-graph';
 import { graphWork } from '@musubi/onnx-graph/analysis';
 
 import { type DeviceSpeed, graphSeconds, mainProducts, passageOf, typicalElements } from './step-time.ts';
@@ -24,6 +24,25 @@ test('products take their time by the speed of the nearest shape, others by the 
   const products = (2 * 500 ** 3) / 1e11 + (2 * 8 * 500 * 70 * 500) / 5e10;
   const moved = 4 * 2 * 8 * 500 * 70 * 3e-10 + 4 * 3 * 500 * 500 * 1e-10;
   expect(graphSeconds(graphWork(graph, new Map()), speed)).toBeCloseTo(nodes + products + moved, 12);
+});
+
+test('8-bit products have a speed of their own, where it was measured', () => {
+  const graph = new Graph('codes');
+  const [x, scales] = [graph.input('x', 'float32', [512, 512]), graph.input('scales', 'float32', [512, 8])];
+  const codes = graph.input('codes', 'uint8', [512, 8, 64]);
+  const attributes = { K: 512, N: 512, bits: 8, block_size: 64 };
+  graph.output('y', apply('MatMulNBits', [x, codes, scales], attributes));
+  graph.output('z', matmul(x, x));
+  const work = graphWork(graph, new Map());
+  const product = { batch: 1, m: 512, k: 512, n: 512 };
+  expect(mainProducts(work, 1, 5)).toEqual([{ ...product, weightBits: 8 }, product]);
+  const fast = { product: { ...product, weightBits: 8 }, flopsPerSecond: 4e11 } as const;
+  const flops = 2 * 512 ** 3;
+  expect(graphSeconds(work, speed)).toBeCloseTo(8e-6 + (2 * flops) / 1e11, 12);
+  expect(graphSeconds(work, { ...speed, products: [...speed.products, fast] })).toBeCloseTo(
+    8e-6 + flops / 4e11 + flops / 1e11,
+    12,
+  );
 });
 
 test.each([

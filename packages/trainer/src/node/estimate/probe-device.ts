@@ -56,7 +56,9 @@ export async function probeDevice(
   for (const product of shapes) {
     const measured = cut(product);
     const repeats = clamp(Math.round(runFlops / productFlops(measured)), leastRepeats, 50);
-    const seconds = await secondsOf(runtime, (graph) => productOf(graph, measured), { repeats, where, budget: each });
+    const operands = measured.weightBits ? { ...where, externalData: { [codesFile]: zeroCodes(measured) } } : where;
+    const build: Build = (graph) => (measured.weightBits ? codesProductOf : productOf)(graph, measured);
+    const seconds = await secondsOf(runtime, build, { repeats, where: operands, budget: each });
     products.push({ product, flopsPerSecond: productFlops(measured) / seconds });
   }
   const elements = clamp(typicalElements(work), leastElements, mostElements);
@@ -91,6 +93,24 @@ const productOf = (graph: Graph, { batch, m, k, n }: Product): ReturnType<Build>
   const right = filled(graph, batch === 1 ? [k, n] : [batch, k, n]);
   return { operand: filled(graph, [batch, m, k]), apply: (left) => matmul(left, right) };
 };
+
+const codesFile = 'codes';
+const bytesOfScales = ({ k, n }: Product): number => 4 * n * (k / blockSize);
+const zeroCodes = (product: Product) => new Uint8Array(bytesOfScales(product) + product.n * product.k);
+
+/** The 8-bit product; the weight lies in a file, or it would not be packed. */
+function codesProductOf(graph: Graph, product: Product): ReturnType<Build> {
+  const { m, k, n } = product;
+  const [offset, blocks] = [bytesOfScales(product), k / blockSize];
+  const scales = graph.external('scales', 'float32', [n, blocks], { location: codesFile, offset: 0, length: offset });
+  const range = { location: codesFile, offset, length: n * k };
+  const codes = graph.external('codes', 'uint8', [n, blocks, blockSize], range);
+  const attributes = { K: k, N: n, bits: 8, block_size: blockSize, accuracy_level: 4 };
+  return {
+    operand: filled(graph, [1, m, k]),
+    apply: (left) => apply('MatMulNBits', [left, codes, scales], attributes),
+  };
+}
 
 const rowLength = 512;
 
@@ -146,7 +166,7 @@ function repeated(count: number, build: Build): Graph {
   return graph;
 }
 
-type Where = Pick<SessionRequest, 'memory' | 'providers' | 'deviceId'>;
+type Where = Pick<SessionRequest, 'memory' | 'providers' | 'deviceId' | 'externalData'>;
 
 /**
  * Seconds of one node: what a graph with more of them takes longer than one with fewer, so that making the operands, which
