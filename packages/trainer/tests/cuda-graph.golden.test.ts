@@ -6,9 +6,17 @@ import { rename } from 'node:fs/promises';
 import { decodeModel, encodeModel, gateOnDevice } from '@musubi/onnx-graph';
 import { missingCudaKernels } from '@musubi/runtime';
 import { createNodeRuntime } from '@musubi/runtime/node';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { type RunFolder, openRunFolder, rewriteTensors, short, wanRuns } from './run-folder.ts';
+
+// The runs below are on the CPU, which takes 8-bit weights in another form.
+vi.mock('../src/lower-eight-bit.ts', async (load) => {
+  const original = await load<typeof import('../src/lower-eight-bit.ts')>();
+  const lowerEightBit: typeof original.lowerEightBit = (method, options) =>
+    original.lowerEightBit(method, { ...options, provider: 'cuda' });
+  return { ...original, lowerEightBit };
+});
 
 interface Recorded {
   readonly request: SessionRequest;
