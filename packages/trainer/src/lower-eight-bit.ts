@@ -8,9 +8,9 @@ import type { LowerWeights } from './training-model.ts';
 
 export interface LowerEightBitOptions extends Int8Options {
   /**
-   * What the graph will run on, default `cpu`: a CPU reads 8-bit floats faster as bits than as
-   * floats; where there is no kernel for them, codes are looked up in a table of the 256 numbers; where there is none for
-   * the 8-bit product, integers are widened for it.
+   * What the graph will run on, default `cpu`: a processor, WebAssembly too, reads 8-bit floats faster as bits than as floats;
+   * where there is no kernel for them, codes are looked up in a table of the 256 numbers; where there is none for the 8-bit
+   * product, integers are widened for it.
    */
   readonly provider?: Provider;
 }
