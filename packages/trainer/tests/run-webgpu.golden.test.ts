@@ -32,7 +32,9 @@ async function train(trainings: readonly Training[]): Promise<Trained[]> {
   const output = await new Promise<string>((resolve, reject) => {
     execFile(process.execPath, args, { env }, (error, stdout) => (error ? reject(error) : resolve(stdout)));
   });
-  return JSON.parse(/^result (\[.*\])$/m.exec(output)?.[1] ?? '[]') as Trained[];
+  const result: unknown = JSON.parse(/^result (.*)$/m.exec(output)?.[1] ?? 'null');
+  if (!Array.isArray(result)) throw new Error(`no run came to its end: ${JSON.stringify(result)}`);
+  return result as Trained[];
 }
 
 // The npm package that brings a driver in software has one for Linux x64 alone.
