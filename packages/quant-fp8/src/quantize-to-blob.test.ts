@@ -1,14 +1,18 @@
-import { blobSource, bytesSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
+import { blobSource, bytesSource, encodeSafetensors, fromFloat32, openSafetensors } from '@musubi/safetensors';
 import { describe, expect, test } from 'vitest';
-import { randomTensor } from '../tests/fixtures.ts';
 import { quantizeTensors, quantizeToBlob } from './index.ts';
 import type { QuantizeToBlobOptions } from './index.ts';
 
 const targets = { include: ['layers.'], exclude: ['norm'] };
+const tensor = (name: string, shape: readonly number[]) => {
+  const count = shape.reduce((a, b) => a * b, 1);
+  const values = Float32Array.from({ length: count }, (_, i) => Math.sin(i * count + name.length));
+  return { name, shape, dtype: 'BF16', data: fromFloat32(values, 'BF16') } as const;
+};
 const tensors = [
-  randomTensor('embed.weight', [5, 16]),
-  ...Array.from({ length: 6 }, (_, i) => randomTensor(`layers.${i}.weight`, [4, 128], 'BF16', i)),
-  randomTensor('layers.0.norm.weight', [128], 'BF16', 6),
+  tensor('embed.weight', [5, 16]),
+  ...Array.from({ length: 6 }, (_, i) => tensor(`layers.${i}.weight`, [4, 128])),
+  tensor('layers.0.norm.weight', [128]),
 ];
 
 const open = async (metadata?: Record<string, string>) =>

@@ -1,13 +1,9 @@
 import { gradientName } from '@musubi/autodiff';
-import { resolveOptions } from '@musubi/config';
-import { createWebRuntime } from '@musubi/runtime/web';
 import { type TensorStore, bytesSource, openSafetensors } from '@musubi/safetensors';
 import { beforeAll, describe, expect, test } from 'vitest';
 
-import { fetchFolder } from '../../../tests/browser/fetch-folder.ts';
-import { runTraining } from '../src/web.ts';
-import { type RunSize, browserOptions, changedFiles } from './browser-options.ts';
-import { type Call, recording } from './recording-runtime.ts';
+import { type RunSize, browserOptions } from './browser-options.ts';
+import { type PageRun, fetchRun, trainInPage } from './train-in-page.ts';
 
 /** What Node.js makes of the same configuration, see `browser-reference.ts`. */
 interface Reference {
@@ -24,49 +20,6 @@ async function fetchReference(size: RunSize): Promise<Reference> {
   return { losses, gradients: await open('gradients.safetensors'), adapter: await open('adapter.safetensors') };
 }
 
-async function fetchRun(size: RunSize): Promise<Map<string, Blob>> {
-  const files = await fetchFolder('/golden/runs/wan_t2v');
-  for (const [file, change] of Object.entries(changedFiles[size])) {
-    files.set(file, new Blob([change((await files.get(file)?.text()) ?? '')]));
-  }
-  return files;
-}
-
-interface Finished {
-  readonly losses: readonly number[];
-  readonly calls: readonly Call[];
-  /** By the names of the files. */
-  readonly saved: ReadonlyMap<string, Uint8Array>;
-}
-
-async function train(size: RunSize, device: 'wasm' | 'webgpu'): Promise<Finished> {
-  const files = await fetchRun(size);
-  const readText = async (path: string) => (await files.get(path)?.text()) ?? '';
-  const argv = ['--config_file', 'config.toml', ...browserOptions.split(' ')];
-  const { config } = await resolveOptions({ command: 'train', argv, readText });
-  const runtime = await createWebRuntime({
-    worker: new Worker('/bundle/runtime-worker.js', { type: 'module' }),
-    device,
-    threads: 1,
-    wasmPaths: `${location.origin}/onnxruntime/`,
-  });
-  const losses: number[] = [];
-  const calls: Call[] = [];
-  const saved = new Map<string, Uint8Array>();
-  try {
-    const { status } = await runTraining(config, {
-      files,
-      runtime: recording(runtime, calls),
-      onStep: ({ loss }) => losses.push(loss),
-      onSave: (file, bytes) => void saved.set(file, bytes),
-    });
-    expect(status).toBe('finished');
-  } finally {
-    await runtime.close();
-  }
-  return { losses, calls, saved };
-}
-
 /**
  * Each loss and the saved adapter as a whole agree within `rtol`, each tensor of the adapter and each gradient within
  * `perTensor` of its norm. That is more for the recorded run, whose texts are padded to 512 nearly equal keys: the gradients
@@ -81,11 +34,11 @@ const kinds = [
 
 describe.each(kinds)('20 steps on $name in a worker', ({ device, size, rtol, perTensor }) => {
   let reference: Reference;
-  let finished: Finished;
+  let finished: PageRun;
 
   beforeAll(async () => {
     reference = await fetchReference(size);
-    finished = await train(size, device);
+    finished = await trainInPage(await fetchRun(size), device, browserOptions);
   }, 600_000);
 
   test('have the losses of Node.js', () => {

@@ -27,7 +27,8 @@ import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
 import { chooseDevice, foldingWeights, graphFor } from './choose-device.ts';
 import { chooseProducts } from './choose-products.ts';
-import { type EightBitContext, type StoredBase, openEightBitBase } from './eight-bit-base.ts';
+import type { StoredBase } from '../eight-bit-weights.ts';
+import { type EightBitContext, openEightBitBase } from './eight-bit-base.ts';
 import {
   type BaseModel,
   type Closing,

@@ -3,7 +3,7 @@ import type { Runtime, Session } from '@musubi/runtime';
 
 import { blobFiles, loadTrainingData } from '@musubi/dataset';
 import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora';
-import { resolveWeights, wan } from '@musubi/models';
+import { wan } from '@musubi/models';
 import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
@@ -16,7 +16,8 @@ import { TrainerError } from '../errors.ts';
 import { type RunFacts, adapterMetadata, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { train } from '../train.ts';
-import { widenCheckpoint } from './widen-checkpoint.ts';
+import { inspectDevice } from './inspect-device.ts';
+import { openBase } from './open-base.ts';
 
 export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
   /**
@@ -32,8 +33,8 @@ export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
 
 /**
  * A whole training run on files that a page was given. Base weights are read where they lie, weight by weight; what a
- * second base model, frozen adapters and `.pth` files need is not here. On WebGPU weights of 16 bits are widened first, as
- * those on the graphics card are float32.
+ * second base model, frozen adapters and `.pth` files need is not here. Weights of 16 bits that the device does not know are
+ * widened first, and a base in 8 bits is made first, into a Blob.
  *
  * @throws typed errors of the packages concerned, each with a remedy. When a run fails after its first step, its adapter
  *   is given to `onSave` first, as `runTraining` of `@musubi/trainer/node` saves it
@@ -60,24 +61,23 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     blobFiles(files),
   );
   const dit = find(files, 'dit', config.dit);
-  const checkpoint = await openSafetensors(blobSource(dit, config.dit));
+  const device = await inspectDevice(runtime);
   const stated = config.modelConfig ?? (await readModelJson(config.dit, files));
-  const given = { task: config.task, ...(stated ? { modelConfig: stated } : {}) };
-  const model = resolveWeights(checkpoint, wan, given);
-  const forWebGpu = runtime.info.device === 'webgpu';
-  const widened = forWebGpu ? await widenCheckpoint(checkpoint) : null;
-  const stored = widened ? resolveWeights(await openSafetensors(blobSource(widened, config.dit)), wan, given) : model;
+  const request = { file: dit, architecture: wan, stated, device };
+  const base = await openBase(config, request, { logger, signal: options.signal });
+  if (!base) return { status: 'interrupted', path: null, steps: 0 };
   const run = assembleRun({
     config,
     seed,
     architecture: wan,
-    model,
-    weights: stored.source((file) => file),
+    model: base.model,
+    weights: base.stored.source((file) => file),
     data,
     pythonRandom,
     networkWeights: await readNetworkWeights(config, files),
     frozen: [],
-    forWebGpu,
+    forWebGpu: device.provider === 'webgpu',
+    ...(base.lower ? { lower: base.lower } : {}),
   });
   if (run.notLoaded.length > 0) {
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
@@ -86,7 +86,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const session = await runtime.createSession({
     label: 'training_model',
     model: encodeModel(run.graphs.training),
-    externalData: { [config.dit]: widened ?? dit },
+    externalData: { [config.dit]: base.content },
   });
   const facts: RunFacts = {
     architecture: wan,
@@ -205,10 +205,9 @@ function assertSupported(config: TrainConfig): void {
   throw new TrainerError('OPTION_CONFLICT', found, 'Leave it out, or train with @musubi/cli.', { option });
 }
 
-function unsupportedOption({ ditHighNoise, baseWeights, eightBitBase }: TrainConfig): string | null {
+function unsupportedOption({ ditHighNoise, baseWeights }: TrainConfig): string | null {
   if (ditHighNoise !== null) return 'dit_high_noise';
   if (baseWeights.length > 0) return 'base_weights';
-  if (eightBitBase !== null) return eightBitBase.method === 'int8' ? 'int8_base' : 'fp8_base';
   return null;
 }
 

@@ -25,7 +25,7 @@ const storeOf = async (...tensors: TensorToWrite[]) =>
   openSafetensors(bytesSource(await encodeSafetensors(tensors, { metadata: { of: 'a test' } })));
 
 test('16-bit floats become float32, and all else stays', async () => {
-  const blob = await widenCheckpoint(await storeOf(half, brain, whole, bytes));
+  const blob = await widenCheckpoint(await storeOf(half, brain, whole, bytes), new Set(['BF16', 'F16']));
   const wide = await openSafetensors(blobSource(blob ?? new Blob(), 'wide'));
   expect(wide.metadata).toEqual({ of: 'a test' });
   const forms = [...wide.tensors.values()].map(({ name, dtype, shape }) => ({ name, dtype, shape }));
@@ -42,5 +42,15 @@ test('16-bit floats become float32, and all else stays', async () => {
 });
 
 test('a file without 16-bit floats is not copied', async () => {
-  expect(await widenCheckpoint(await storeOf(whole, bytes))).toBeNull();
+  expect(await widenCheckpoint(await storeOf(whole, bytes), new Set(['BF16', 'F16']))).toBeNull();
+});
+
+test('types that are not named stay too', async () => {
+  expect(await widenCheckpoint(await storeOf(half, whole), new Set(['BF16']))).toBeNull();
+  const blob = await widenCheckpoint(await storeOf(half, brain), new Set(['BF16']));
+  const { tensors } = await openSafetensors(blobSource(blob ?? new Blob(), 'wide'));
+  expect([...tensors.values()].map(({ name, dtype }) => [name, dtype])).toEqual([
+    ['brain', 'F32'],
+    ['half', 'F16'],
+  ]);
 });

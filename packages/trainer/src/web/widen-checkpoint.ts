@@ -1,15 +1,13 @@
 import { type SafetensorsDtype, type TensorStore, serializeSafetensors } from '@musubi/safetensors';
 
-const narrow: ReadonlySet<SafetensorsDtype> = new Set(['BF16', 'F16']);
-
 /**
- * A safetensors file with the tensors of another one, those of 16-bit floats as float32. WebGPU has no kernel for bfloat16,
- * and shaders compute with float16 on some graphics cards only. One tensor at a time is in memory: browsers keep the
- * parts of large Blobs on disk.
+ * A safetensors file with the tensors of another one, those of some types of 16-bit floats as float32. One tensor at a time is
+ * in memory: browsers keep the parts of large Blobs on disk.
  *
+ * @param narrow the types that are widened
  * @returns null where nothing has to be widened
  */
-export async function widenCheckpoint(store: TensorStore): Promise<Blob | null> {
+export async function widenCheckpoint(store: TensorStore, narrow: ReadonlySet<SafetensorsDtype>): Promise<Blob | null> {
   const tensors = [...store.tensors.values()];
   if (!tensors.some(({ dtype }) => narrow.has(dtype))) return null;
   const { header, order } = serializeSafetensors(

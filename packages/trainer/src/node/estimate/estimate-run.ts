@@ -19,7 +19,7 @@ import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { chooseDevice, foldingWeights, graphFor } from '../choose-device.ts';
 import { chooseAttention } from '../choose-attention.ts';
-import type { StoredBase } from '../eight-bit-base.ts';
+import type { StoredBase } from '../../eight-bit-weights.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import {
   type BaseModel,
@@ -30,7 +30,7 @@ import {
   readNetworkWeights,
 } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
-import { planEightBitBase } from '../plan-eight-bit-base.ts';
+import { planEightBitBase } from '../../plan-eight-bit-base.ts';
 import { loweringFor, memoryFor } from '../run-training.ts';
 import { withFile } from '../with-file.ts';
 import { type BatchShape, readBatchShapes } from './batch-shapes.ts';
