@@ -16,16 +16,13 @@ export const changedFiles = {
 
 export type RunSize = keyof typeof changedFiles;
 
-/**
- * Runs on the tiny files whose base, stored in bfloat16 as models are published, gets 8 bits. Of onnxruntime-web's builds
- * the one for the CPU alone is `cpu`; the other one knows fewer number types on the CPU too.
- */
+/** Runs on the tiny files with the base in bfloat16, as models are published, from which it gets 8 bits. */
 export const eightBitRuns = [
-  { options: '--fp8_base --fp8_scaled', builds: ['cpu', 'both on the CPU', 'both on WebGPU'] },
-  { options: '--fp8_base --fp8_scaled --fp8_quant_mode tensor --fp8_format e5m2', builds: ['cpu'] },
-  { options: '--fp8_base', builds: ['cpu', 'both on the CPU'] },
-  { options: '--int8_base --gradient_checkpointing', builds: ['cpu'] },
+  '--fp8_base --fp8_scaled',
+  '--fp8_base',
+  '--int8_base --gradient_checkpointing',
+  '--seed 42',
 ] as const;
 
 /** Steps of these; WebGPU in software makes the first one of them. */
-export const eightBitSteps = 4;
+export const eightBitSteps = 3;

@@ -21,7 +21,7 @@ try {
   await rename('brain.safetensors', 'dit.safetensors');
   await copyFile('dit.safetensors', join(reference, 'dit.safetensors'));
   const losses: Record<string, readonly number[]> = {};
-  for (const { options } of eightBitRuns) {
+  for (const options of eightBitRuns) {
     const finished = await folder.run(`${browserOptions} --max_train_steps ${eightBitSteps} ${options}`, { runtime });
     losses[options] = finished.losses;
   }

@@ -1,3 +1,5 @@
+import type { Runtime } from '@musubi/runtime';
+
 import { resolveOptions } from '@musubi/config';
 import { createWebRuntime } from '@musubi/runtime/web';
 import { expect } from 'vitest';
@@ -25,38 +27,40 @@ export interface PageRun {
 }
 
 /**
- * Trains in a page, with ONNX Runtime in a worker.
+ * ONNX Runtime in a worker.
  *
  * @param script of the worker: `runtime-wasm-worker` has the build for the CPU alone
  */
-export async function trainInPage(
-  files: ReadonlyMap<string, Blob>,
+export function openRuntime(
   device: 'wasm' | 'webgpu',
-  options: string,
   script: 'runtime-worker' | 'runtime-wasm-worker' = 'runtime-worker',
-): Promise<PageRun> {
-  const readText = async (path: string) => (await files.get(path)?.text()) ?? '';
-  const argv = ['--config_file', 'config.toml', ...options.split(' ')];
-  const { config } = await resolveOptions({ command: 'train', argv, readText });
-  const runtime = await createWebRuntime({
+): Promise<Runtime> {
+  return createWebRuntime({
     worker: new Worker(`/bundle/${script}.js`, { type: 'module' }),
     device,
     threads: 1,
     wasmPaths: `${location.origin}/onnxruntime/`,
   });
+}
+
+/** Trains in a page; the runtime stays open. */
+export async function trainInPage(
+  files: ReadonlyMap<string, Blob>,
+  runtime: Runtime,
+  options: string,
+): Promise<PageRun> {
+  const readText = async (path: string) => (await files.get(path)?.text()) ?? '';
+  const argv = ['--config_file', 'config.toml', ...options.split(' ')];
+  const { config } = await resolveOptions({ command: 'train', argv, readText });
   const [losses, calls, lines]: [number[], Call[], string[]] = [[], [], []];
   const saved = new Map<string, Uint8Array>();
-  try {
-    const { status } = await runTraining(config, {
-      files,
-      runtime: recording(runtime, calls),
-      logger: (line) => lines.push(line),
-      onStep: ({ loss }) => losses.push(loss),
-      onSave: (file, bytes) => void saved.set(file, bytes),
-    });
-    expect(status).toBe('finished');
-  } finally {
-    await runtime.close();
-  }
+  const { status } = await runTraining(config, {
+    files,
+    runtime: recording(runtime, calls),
+    logger: (line) => lines.push(line),
+    onStep: ({ loss }) => losses.push(loss),
+    onSave: (file, bytes) => void saved.set(file, bytes),
+  });
+  expect(status).toBe('finished');
   return { losses, calls, saved, lines };
 }

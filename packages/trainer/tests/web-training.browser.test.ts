@@ -3,7 +3,7 @@ import { type TensorStore, bytesSource, openSafetensors } from '@musubi/safetens
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { type RunSize, browserOptions } from './browser-options.ts';
-import { type PageRun, fetchRun, trainInPage } from './train-in-page.ts';
+import { type PageRun, fetchRun, openRuntime, trainInPage } from './train-in-page.ts';
 
 /** What Node.js makes of the same configuration, see `browser-reference.ts`. */
 interface Reference {
@@ -38,7 +38,12 @@ describe.each(kinds)('20 steps on $name in a worker', ({ device, size, rtol, per
 
   beforeAll(async () => {
     reference = await fetchReference(size);
-    finished = await trainInPage(await fetchRun(size), device, browserOptions);
+    const runtime = await openRuntime(device);
+    try {
+      finished = await trainInPage(await fetchRun(size), runtime, browserOptions);
+    } finally {
+      await runtime.close();
+    }
   }, 600_000);
 
   test('have the losses of Node.js', () => {
