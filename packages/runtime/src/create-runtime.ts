@@ -37,16 +37,21 @@ export function createRuntime(ort: OrtModule, options: RuntimeOptions = {}): Run
     refuseIf(closing, label);
     return inOrder(async () => {
       const session = await load(ort, options.prepare ? await options.prepare(request) : refuseFiles(request), label);
-      const endProfile = once(async () => {
-        if (profileFilePrefix !== undefined) session.endProfiling();
-      });
-      const dispose = once(async () => {
-        open.delete(dispose);
-        await unload(session, endProfile, label);
-      });
-      open.add(dispose);
-      return wrap(session, endProfile, dispose, label);
+      return manage(session, profileFilePrefix !== undefined, label);
     });
+  }
+
+  /** A function of its own, so that what a session keeps does not keep its request, which may hold gigabytes. */
+  function manage(session: InferenceSession, isProfiled: boolean, label: string): Session {
+    const endProfile = once(async () => {
+      if (isProfiled) session.endProfiling();
+    });
+    const dispose = once(async () => {
+      open.delete(dispose);
+      await unload(session, endProfile, label);
+    });
+    open.add(dispose);
+    return wrap(session, endProfile, dispose, label);
   }
 
   function wrap(

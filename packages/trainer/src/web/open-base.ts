@@ -17,8 +17,11 @@ import { widenCheckpoint } from './widen-checkpoint.ts';
 export interface WebBase<Config> {
   readonly model: ResolvedWeights<Config>;
   readonly stored: StoredBase;
-  /** The file that `stored` is about. */
-  readonly content: Blob;
+  /**
+   * Gives away the file that `stored` is about, once: after a session has read it, nobody should keep it, as browsers hold
+   * gigabytes of Blobs in memory before they turn to the disk.
+   */
+  readonly takeContent: () => Blob;
   /** What graphs do about the weights; undefined where nothing. */
   readonly lower: LowerWeights | undefined;
 }
@@ -55,11 +58,17 @@ export async function openBase<Config>(
     const request = { path: dit, file, checkpoint, weights, architecture, wide: unknown.size > 0 };
     const made = await withFile('dit', dit, () => quantizeBase(eightBitBase, request, context));
     if (!made) return null;
-    return { model, ...made, lower: lowerEightBit(eightBitBase.method, eightBitForm({ provider, unknown })) };
+    const { stored, content } = made;
+    return {
+      model,
+      stored,
+      takeContent: once(content),
+      lower: lowerEightBit(eightBitBase.method, eightBitForm({ provider, unknown })),
+    };
   }
   const widened = await widenCheckpoint(checkpoint, unknown);
   const stored = widened ? (await resolve(widened)).model : model;
-  return { model, stored, content: widened ?? file, lower: undefined };
+  return { model, stored, takeContent: once(widened ?? file), lower: undefined };
 }
 
 /** Packed weights, with which the 8-bit product is fast, would be a copy of them in the 4 GiB of WebAssembly. */
@@ -69,3 +78,12 @@ const eightBitForm = ({ provider, unknown }: WebDevice): LowerEightBitOptions =>
   // bits of 8-bit floats are moved as integers of 16 bits, which a build without bfloat16 lacks too
   ...(unknown.has('BF16') ? { codes: 'table' } : {}),
 });
+
+function once(content: Blob): () => Blob {
+  let kept: Blob | null = content;
+  return () => {
+    const given = kept ?? new Blob();
+    kept = null;
+    return given;
+  };
+}

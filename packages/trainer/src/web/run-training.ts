@@ -4,7 +4,6 @@ import type { Runtime, Session } from '@musubi/runtime';
 import { blobFiles, loadTrainingData } from '@musubi/dataset';
 import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora';
 import { wan } from '@musubi/models';
-import { encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
 
@@ -18,6 +17,7 @@ import { createSaving } from '../saving.ts';
 import { train } from '../train.ts';
 import { inspectDevice } from './inspect-device.ts';
 import { openBase } from './open-base.ts';
+import { openSession } from './open-session.ts';
 
 export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
   /**
@@ -83,11 +83,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
   }
   if (options.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
-  const session = await runtime.createSession({
-    label: 'training_model',
-    model: encodeModel(run.graphs.training),
-    externalData: { [config.dit]: base.content },
-  });
+  const session = await openSession(runtime, run.graphs.training, config.dit, base);
   const facts: RunFacts = {
     architecture: wan,
     data,
