@@ -18,6 +18,8 @@ export interface SampledFile {
 
 export interface EightBitContent {
   readonly setting: EightBitBase;
+  /** What has 16 bits is written as float32. */
+  readonly wide: boolean;
   /** Which weights: the list of the model. */
   readonly targets: unknown;
   readonly weights: ReadonlyMap<string, TensorInfo>;
@@ -35,11 +37,11 @@ export interface EightBitContent {
  * @param use opens a file of a tensor's `source`, and closes it
  */
 export async function eightBitKey(
-  { setting, targets, weights, merged }: EightBitContent,
+  { setting, wide, targets, weights, merged }: EightBitContent,
   use: <T>(source: string, read: (file: SampledFile) => Promise<T>) => Promise<T>,
 ): Promise<string> {
   const { cacheDir: _, ...how } = setting;
-  const parts: BlobPart[] = [JSON.stringify({ version, how, targets })];
+  const parts: BlobPart[] = [JSON.stringify({ version, how: wide ? { ...how, wide } : how, targets })];
   const stores = [{ multiplier: 1, tensors: weights }, ...merged];
   for (const { multiplier, tensors } of stores) {
     const files = [...new Set(Array.from(tensors.values(), ({ source }) => source))];

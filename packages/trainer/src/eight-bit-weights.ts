@@ -14,6 +14,8 @@ export type StoredBase = Pick<ResolvedWeights<unknown>, 'weights' | 'source'>;
 /** A base model whose weights are to have 8 bits. */
 export interface EightBitModel extends Pick<ResolvedWeights<unknown>, 'weights'> {
   readonly architecture: Pick<Architecture, 'longName'>;
+  /** Write scales, and what stays as it is, as float32, for devices without 16-bit numbers. Default false. */
+  readonly wide?: boolean;
 }
 
 /** How the file of 8-bit weights is made. */
@@ -35,14 +37,14 @@ export const eightBitKeyName = 'musubi_eight_bit_key';
  */
 export async function planEightBitFile(
   setting: EightBitBase,
-  { weights, architecture, merged = [] }: EightBitModel & Partial<Pick<EightBitContent, 'merged'>>,
+  { weights, architecture, wide = false, merged = [] }: EightBitModel & Partial<Pick<EightBitContent, 'merged'>>,
   use: <T>(source: string, read: (file: SampledFile) => Promise<T>) => Promise<T>,
 ): Promise<EightBitFile> {
   const { method, format, mode, blockSize } = setting;
   const targets = targetsOf(architecture, setting);
-  const key = await eightBitKey({ setting, targets: targets && FP8_TARGETS[targets], weights, merged }, use);
+  const key = await eightBitKey({ setting, wide, targets: targets && FP8_TARGETS[targets], weights, merged }, use);
   const metadata = { [eightBitKeyName]: key };
-  return { key, options: { method, targets: targets ?? allTargets, format, mode, blockSize, metadata } };
+  return { key, options: { method, targets: targets ?? allTargets, format, mode, blockSize, wide, metadata } };
 }
 
 const allTargets = { include: null, exclude: [] };

@@ -97,9 +97,9 @@ interface FilePlan extends EightBitFile {
 }
 
 async function planFile(setting: EightBitBase, request: EightBitRequest): Promise<FilePlan> {
-  const { path, weights, architecture } = request;
+  const { path, weights, architecture, wide = false } = request;
   const merged = request.merged.map(({ store, multiplier = 1 }) => ({ multiplier, tensors: store.tensors }));
-  const plan = await planEightBitFile(setting, { weights, architecture, merged }, sampleFile);
+  const plan = await planEightBitFile(setting, { weights, architecture, wide, merged }, sampleFile);
   const folder = setting.cacheDir ?? dirname(path);
   const stem = basename(path).replace(/(?:\.safetensors\.index)?\.\w+$/, '');
   return { ...plan, folder, file: join(folder, `${stem}.${labelOf(setting)}-${plan.key.slice(0, 12)}.safetensors`) };

@@ -22,8 +22,6 @@ export interface WebEightBitRequest extends EightBitModel {
   /** The checkpoint, and open. */
   readonly file: Blob;
   readonly checkpoint: TensorStore;
-  /** Write scales, and what stays as it is, as float32. */
-  readonly wide: boolean;
 }
 
 export interface WebEightBitContext {
@@ -40,16 +38,17 @@ export interface WebEightBitContext {
  */
 export async function quantizeBase(
   setting: EightBitBase,
-  { path, file, checkpoint, weights, architecture, wide }: WebEightBitRequest,
+  { path, file, checkpoint, weights, architecture, wide = false }: WebEightBitRequest,
   { logger, signal }: WebEightBitContext,
 ): Promise<{ readonly content: Blob; readonly stored: StoredBase } | null> {
-  const { options } = await planEightBitFile(setting, { weights, architecture }, (_, use) => use(sampledBlob(file)));
+  const { options } = await planEightBitFile(setting, { weights, architecture, wide }, (_, use) =>
+    use(sampledBlob(file)),
+  );
   if (setting.cacheDir !== null) logger('fp8_cache_dir has no effect: a page keeps no 8-bit weights.');
   logger('Base weights are brought to 8 bits.');
   const startedAt = performance.now();
   const made = await quantizeToBlob(modelView(checkpoint, weights), {
     ...options,
-    wide,
     onWeight: quantizationProgress(weights, logger),
     ...(signal ? { signal } : {}),
   }).catch((error: unknown) => {
