@@ -25,4 +25,4 @@ export const eightBitRuns = [
 ] as const;
 
 /** Steps of these; WebGPU in software makes the first one of them. */
-export const eightBitSteps = 3;
+export const eightBitSteps = 2;

@@ -11,7 +11,7 @@ const [scaled, cast, integers, plain] = eightBitRuns;
 
 /** Of onnxruntime-web's builds the one for the CPU alone knows more number types there. */
 const builds = [
-  { build: '/wasm', device: 'wasm', script: 'runtime-wasm-worker', options: [scaled, cast, integers] },
+  { build: '/wasm', device: 'wasm', script: 'runtime-wasm-worker', options: [scaled, integers] },
   { build: '/webgpu', device: 'wasm', script: 'runtime-worker', options: [cast, plain] },
   { build: '/webgpu', device: 'webgpu', script: 'runtime-worker', options: [scaled] },
 ] as const;
