@@ -16,7 +16,9 @@ import {
   mT,
   matmul,
   mul,
+  narrowProducts,
   nodesNeeded,
+  reshape,
   rewriteGraph,
   slice,
   softmax,
@@ -230,5 +232,43 @@ describe('gateWeights', () => {
     expect(interpret(gateWeights(graph), { x: tensor([1, 3], [1, 0, 0]) }, { external })['y']).toEqual(
       tensor([1, 2], [1, 2]),
     );
+  });
+});
+
+describe('narrowProducts', () => {
+  const narrow = (graph: Graph) => narrowProducts(graph, { dtype: 'float16' });
+  const types = (graph: Graph) => graph.nodes.map((n) => `${n.op} ${n.outputs[0]?.dtype}`);
+
+  test('passes a result on to the next product as it is, also where it is moved', async () => {
+    const graph = new Graph('chain');
+    const x = graph.input('x', 'float32', ['t', 3]);
+    const [a, b] = [graph.input('a', 'float32', [3, 2]), graph.input('b', 'float32', ['t', 4])];
+    const turned = transpose(matmul(x, a), [1, 0]);
+    graph.output('y', matmul(reshape(turned, [1, 2, 't']), b));
+    const narrowed = narrow(graph);
+    expect(types(narrowed)).toEqual([
+      ...['Cast float16', 'Cast float16', 'MatMul float16', 'Transpose float16', 'Reshape float16', 'Cast float16'],
+      ...['MatMul float16', 'Cast float32'],
+    ]);
+    const random = createRandom(3);
+    const feeds = { x: randomTensor([5, 3], random), a: randomTensor([3, 2], random), b: randomTensor([5, 4], random) };
+    const [exact, found] = [interpret(graph, feeds), await runOnRuntime(narrowed, feeds)];
+    expect(found['y']?.data).toBeAllClose(exact['y']?.data ?? [], { rtol: 2 ** -9, atol: 2 ** -9 });
+  });
+
+  test('narrows once what is read moved and unmoved, and leaves gates where they are', () => {
+    const graph = new Graph('once');
+    const x = tanh(graph.input('x', 'float32', [2, 2]));
+    graph.output('y', matmul(x, mT(x)));
+    expect(types(narrow(graph))).toEqual([
+      ...['Tanh float32', 'Cast float16', 'Transpose float16', 'MatMul float16', 'Cast float32'],
+    ]);
+    const behind = new Graph('behind');
+    const [a, b] = [behind.input('a', 'float32', [2, 2]), behind.input('b', 'float32', [2, 2])];
+    const waiting = gate(a, [tanh(b)]);
+    behind.output('y', matmul(waiting, b));
+    const gated = narrow(behind).nodes.find((n) => n.op === 'MatMul')!.inputs[0]!;
+    expect(gated.producer?.op).toBe('Cast');
+    expect(gated.producer?.inputs[0]?.producer?.op).toBe('Reshape');
   });
 });
