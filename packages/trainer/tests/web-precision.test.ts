@@ -23,7 +23,7 @@ async function filesBelow(folder: string): Promise<Map<string, Blob>> {
   return new Map(await Promise.all(files.map(read)));
 }
 
-const steps = 3;
+const steps = 2;
 const card = { float16: true, maxBindingBytes: 2 ** 27, maxBufferBytes: 2 ** 28 };
 
 /** Of the session that trains: its graph, and its file of weights. */
