@@ -34,15 +34,16 @@ async function fetchRun(size: RunSize): Promise<Map<string, Blob>> {
 
 interface Finished {
   readonly losses: readonly number[];
+  readonly lines: readonly string[];
   readonly calls: readonly Call[];
   /** By the names of the files. */
   readonly saved: ReadonlyMap<string, Uint8Array>;
 }
 
-async function train(size: RunSize, device: 'wasm' | 'webgpu'): Promise<Finished> {
+async function train({ size, device, options }: (typeof kinds)[number]): Promise<Finished> {
   const files = await fetchRun(size);
   const readText = async (path: string) => (await files.get(path)?.text()) ?? '';
-  const argv = ['--config_file', 'config.toml', ...browserOptions.split(' ')];
+  const argv = ['--config_file', 'config.toml', ...`${browserOptions} ${options}`.trim().split(' ')];
   const { config } = await resolveOptions({ command: 'train', argv, readText });
   const runtime = await createWebRuntime({
     worker: new Worker('/bundle/runtime-worker.js', { type: 'module' }),
@@ -51,12 +52,14 @@ async function train(size: RunSize, device: 'wasm' | 'webgpu'): Promise<Finished
     wasmPaths: `${location.origin}/onnxruntime/`,
   });
   const losses: number[] = [];
+  const lines: string[] = [];
   const calls: Call[] = [];
   const saved = new Map<string, Uint8Array>();
   try {
     const { status } = await runTraining(config, {
       files,
       runtime: recording(runtime, calls),
+      logger: (line) => lines.push(line),
       onStep: ({ loss }) => losses.push(loss),
       onSave: (file, bytes) => void saved.set(file, bytes),
     });
@@ -64,7 +67,7 @@ async function train(size: RunSize, device: 'wasm' | 'webgpu'): Promise<Finished
   } finally {
     await runtime.close();
   }
-  return { losses, calls, saved };
+  return { losses, lines, calls, saved };
 }
 
 /**
@@ -75,20 +78,38 @@ async function train(size: RunSize, device: 'wasm' | 'webgpu'): Promise<Finished
  * that is missing, is three times the limit or more.
  */
 const kinds = [
-  { name: 'WebAssembly', device: 'wasm', size: 'recorded', rtol: 1e-5, perTensor: 3e-4 },
-  { name: 'WebGPU', device: 'webgpu', size: 'tiny', rtol: 1e-4, perTensor: 1e-4 },
+  {
+    name: 'WebAssembly',
+    device: 'wasm',
+    size: 'recorded',
+    options: '',
+    rtol: 1e-5,
+    perTensor: 3e-4,
+    attention: /^attention over \d+ tokens: whole/,
+  },
+  {
+    name: 'WebGPU, with attention in pieces,',
+    device: 'webgpu',
+    size: 'tiny',
+    options: '--attn_mode chunked --attn_chunk 40',
+    rtol: 1e-4,
+    perTensor: 1e-4,
+    attention: /^attention over \d+ tokens: \d+ pieces of 40 queries/,
+  },
 ] as const;
 
-describe.each(kinds)('20 steps on $name in a worker', ({ device, size, rtol, perTensor }) => {
+describe.each(kinds)('20 steps on $name in a worker', (kind) => {
+  const { size, rtol, perTensor, attention } = kind;
   let reference: Reference;
   let finished: Finished;
 
   beforeAll(async () => {
     reference = await fetchReference(size);
-    finished = await train(size, device);
+    finished = await train(kind);
   }, 600_000);
 
   test('have the losses of Node.js', () => {
+    expect(finished.lines.filter((line) => attention.test(line))).toHaveLength(1);
     expect(reference.losses).toHaveLength(20);
     expect(finished.losses).toBeAllClose(reference.losses, { rtol });
   });
