@@ -1,6 +1,16 @@
-export type { ExternalContent, Provider, Runtime, RuntimeInfo, Session, SessionRequest, UrlRange } from './types.ts';
+export type {
+  ExternalContent,
+  Provider,
+  Runtime,
+  RuntimeInfo,
+  Session,
+  SessionRequest,
+  UrlRange,
+  WebGpuFeatures,
+} from './types.ts';
 export { type OrtModule, type RuntimeOptions, createRuntime } from './create-runtime.ts';
 export { type MemoryFacts, type MemoryPlan, defaultMemoryPlan, planMemory } from './memory-plan.ts';
+export { type ProductsProbe, probeProducts } from './probe-products.ts';
 export { type MissingKernel, cudaKernels, missingCudaKernels } from './cuda-kernels.ts';
 export { hasFloat8, multipliesIn, providerOperators, runsOn } from './provider-operators.ts';
 export { type Placement, describeOperators, readPlacement } from './placement.ts';

@@ -21,6 +21,18 @@ export interface RuntimeInfo {
   readonly device?: Provider;
   /** Threads of an operator on the CPU, where they are set for the whole runtime. */
   readonly threads?: number;
+  /** What the graphics card offers, where the runtime was made for WebGPU and can ask. */
+  readonly webGpu?: WebGpuFeatures;
+}
+
+/** What a graphics card offers to WebGPU. */
+export interface WebGpuFeatures {
+  /** Whether shaders can compute with 16-bit floats. */
+  readonly float16: boolean;
+  /** Most bytes of a tensor that a shader reads or writes in one part: `maxStorageBufferBindingSize`. */
+  readonly maxBindingBytes: number;
+  /** Most bytes of a tensor: `maxBufferSize`. */
+  readonly maxBufferBytes: number;
 }
 
 /** Execution providers by ONNX Runtime's names; operators that one cannot run go to the next. */

@@ -1,5 +1,6 @@
 import type { TrainConfig } from '@musubi/config';
 import type { Architecture, ResolvedWeights } from '@musubi/models';
+import type { ProductDtype } from '@musubi/onnx-graph';
 
 import { resolveWeights } from '@musubi/models';
 import { blobSource, openSafetensors } from '@musubi/safetensors';
@@ -10,6 +11,7 @@ import { type LowerWeights } from '../training-model.ts';
 import { withFile } from '../with-file.ts';
 import { type WebEightBitContext, quantizeBase } from './eight-bit-base.ts';
 import { type WebDevice } from './inspect-device.ts';
+import { float16Weights } from './product-weights.ts';
 import { assertFitsWasm } from './wasm-memory.ts';
 import { widenCheckpoint } from './widen-checkpoint.ts';
 
@@ -32,6 +34,8 @@ export interface WebBaseRequest<Config> {
   /** What shapes cannot tell, where it is given. */
   readonly stated: Readonly<Record<string, unknown>> | null;
   readonly device: WebDevice;
+  /** Number type of products. */
+  readonly products: ProductDtype;
 }
 
 /**
@@ -43,7 +47,7 @@ export interface WebBaseRequest<Config> {
  */
 export async function openBase<Config>(
   { dit, task, eightBitBase }: TrainConfig,
-  { file, architecture, stated, device: { provider, unknown } }: WebBaseRequest<Config>,
+  { file, architecture, stated, products, device: { provider, unknown } }: WebBaseRequest<Config>,
   context: WebEightBitContext,
 ): Promise<WebBase<Config> | null> {
   const given = { task, ...(stated ? { modelConfig: stated } : {}) };
@@ -66,7 +70,7 @@ export async function openBase<Config>(
       lower: lowerEightBit(eightBitBase.method, eightBitForm({ provider, unknown })),
     };
   }
-  const widened = await widenCheckpoint(checkpoint, unknown);
+  const widened = await widenCheckpoint(checkpoint, unknown, float16Weights(products, architecture, model));
   const stored = widened ? (await resolve(widened)).model : model;
   return { model, stored, takeContent: once(widened ?? file), lower: undefined };
 }

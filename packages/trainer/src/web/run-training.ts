@@ -1,9 +1,10 @@
 import type { TrainConfig } from '@musubi/config';
-import type { Runtime, Session } from '@musubi/runtime';
+import { type Runtime, type Session, probeProducts } from '@musubi/runtime';
 
 import { blobFiles, loadTrainingData } from '@musubi/dataset';
 import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora';
 import { wan } from '@musubi/models';
+import type { ProductDtype } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
 
@@ -11,13 +12,17 @@ import type { RunHooks, TrainOutcome } from '../node/run-hooks.ts';
 import type { AdapterFolder } from '../saving.ts';
 
 import { type AssembledRun, assembleRun } from '../assemble-run.ts';
+import { chooseAttention } from '../choose-attention.ts';
+import { chooseProducts } from '../choose-products.ts';
 import { TrainerError } from '../errors.ts';
+import { tellSkippedStep } from '../loss-scale.ts';
 import { type RunFacts, adapterMetadata, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { train } from '../train.ts';
 import { inspectDevice } from './inspect-device.ts';
 import { openBase } from './open-base.ts';
 import { openSession } from './open-session.ts';
+import { pageRoom } from './page-room.ts';
 
 export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
   /**
@@ -33,8 +38,8 @@ export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
 
 /**
  * A whole training run on files that a page was given. Base weights are read where they lie, weight by weight; what a
- * second base model, frozen adapters and `.pth` files need is not here. Weights of 16 bits that the device does not know are
- * widened first, and a base in 8 bits is made first, into a Blob.
+ * second base model, frozen adapters and `.pth` files need is not here. Weights of types that the device does not know become
+ * float32 first, on WebGPU float16 where products are (`--mixed_precision fp16`); a base in 8 bits is made first, too.
  *
  * @throws typed errors of the packages concerned, each with a remedy. When a run fails after its first step, its adapter
  *   is given to `onSave` first, as `runTraining` of `@musubi/trainer/node` saves it
@@ -43,9 +48,9 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const { files, runtime, logger = () => {} } = options;
   const startedAt = Date.now() / 1000;
   assertSupported(config);
-  if (config.mixedPrecision === 'fp16' || config.mixedPrecision === 'bf16') {
-    logger(`mixed_precision ${config.mixedPrecision}: pages compute in float32.`);
-  }
+  const device = await inspectDevice(runtime);
+  const tryProducts = (dtype: ProductDtype) => probeProducts(runtime, dtype);
+  const products = await chooseProducts(config.mixedPrecision, device.provider, tryProducts, logger);
   const [sessionId = 0, ownSeed = 0] = crypto.getRandomValues(new Uint32Array(2));
   const seed = config.seed ?? ownSeed;
   const pythonRandom = new PythonRandom(seed);
@@ -61,11 +66,13 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     blobFiles(files),
   );
   const dit = find(files, 'dit', config.dit);
-  const device = await inspectDevice(runtime);
   const stated = config.modelConfig ?? (await readModelJson(config.dit, files));
-  const request = { file: dit, architecture: wan, stated, device };
+  const request = { file: dit, architecture: wan, stated, device, products };
   const base = await openBase(config, request, { logger, signal: options.signal });
   if (!base) return { status: 'interrupted', path: null, steps: 0 };
+  const attention = chooseAttention(config, wan, base.model.config, data, pageRoom(runtime.info));
+  logger(attention.reason);
+  const forWebGpu = device.provider === 'webgpu';
   const run = assembleRun({
     config,
     seed,
@@ -75,8 +82,11 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     data,
     pythonRandom,
     networkWeights: await readNetworkWeights(config, files),
+    attention: attention.plan,
     frozen: [],
-    forWebGpu: device.provider === 'webgpu',
+    products,
+    forWebGpu,
+    widenAtLoad: forWebGpu && !base.lower,
     ...(base.lower ? { lower: base.lower } : {}),
   });
   if (run.notLoaded.length > 0) {
@@ -133,6 +143,7 @@ async function trainAndSave(
         onEvent({ type: 'epoch-end', epoch: position.epoch, averageLoss });
         await saving.afterEpoch(position);
       },
+      onSkippedStep: tellSkippedStep(logger),
       onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: run.groupNames }),
       onFailure: async (position) => {
         await saving.now(position);
