@@ -1,4 +1,15 @@
-export type { ExternalContent, Provider, Runtime, RuntimeInfo, Session, SessionRequest, UrlRange } from './types.ts';
+export type {
+  DeviceRun,
+  DeviceTensor,
+  ExternalContent,
+  Feed,
+  Provider,
+  Runtime,
+  RuntimeInfo,
+  Session,
+  SessionRequest,
+  UrlRange,
+} from './types.ts';
 export { type OrtModule, type RuntimeOptions, createRuntime } from './create-runtime.ts';
 export { type MemoryFacts, type MemoryPlan, defaultMemoryPlan, planMemory } from './memory-plan.ts';
 export { type MissingKernel, cudaKernels, missingCudaKernels } from './cuda-kernels.ts';
