@@ -3,6 +3,7 @@ import type { Graph } from '@musubi/onnx-graph';
 import { createLora, selectTargets } from '@musubi/lora';
 import { resolveWeights, wan } from '@musubi/models';
 import { encodeModel, isFloat } from '@musubi/onnx-graph';
+import { adamwGraph } from '@musubi/optimizers/graph';
 import { TorchGenerator } from '@musubi/random';
 import { runsOn, toSessionOptions } from '@musubi/runtime';
 import { blobSource, openSafetensors } from '@musubi/safetensors';
@@ -100,6 +101,24 @@ describe.each([false, true])('a step for WebGPU, gradient checkpointing %s', (gr
     expect(kept.map(({ op }) => op).filter((op) => !runsOn('webgpu', op))).toEqual([]);
   }, 600_000);
 });
+
+test('a step of the optimizer stays on the device', async () => {
+  const parameters = [
+    { name: 'a', shape: [4, 33] },
+    { name: 'b', shape: [33, 4] },
+  ];
+  const graph = adamwGraph([{ parameters }], {
+    maxGradNorm: 1,
+    gradientScale: 0.5,
+    factorsAsInputs: true,
+    sumsWeights: true,
+  });
+  const start = logged.length;
+  expect(await placements(graph)).toEqual([]);
+  // where all have one place, they are not listed
+  const told = logged.slice(start).filter((text) => text.includes('VerifyEachNodeIsAssignedToAnEp'));
+  expect(told.join()).toMatch(/All nodes placed on \[WebGpuExecutionProvider\]\. Number of nodes: \d{2}/);
+}, 600_000);
 
 test('a step for the CPU would leave it for its products', async () => {
   const graph = await trainingGraph({ forWebGpu: false });

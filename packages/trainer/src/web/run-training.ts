@@ -10,12 +10,14 @@ import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetens
 
 import type { RunHooks, TrainOutcome } from '../node/run-hooks.ts';
 import type { AdapterFolder } from '../saving.ts';
+import type { TrainedWeights } from '../trained-weights.ts';
 
 import { type AssembledRun, assembleRun } from '../assemble-run.ts';
 import { TrainerError } from '../errors.ts';
 import { type RunFacts, adapterMetadata, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { train } from '../train.ts';
+import { chooseOptimizerPlace, gradientsToKeep, openOptimizer } from './optimizer-place.ts';
 import { widenCheckpoint } from './widen-checkpoint.ts';
 
 export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
@@ -83,10 +85,13 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
   }
   if (options.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
+  const place = chooseOptimizerPlace(config, run, runtime);
+  logger(place.reason);
   const session = await runtime.createSession({
     label: 'training_model',
     model: encodeModel(run.graphs.training),
     externalData: { [config.dit]: widened ?? dit },
+    ...(place.adamw ? { keepOnDevice: gradientsToKeep(run) } : {}),
   });
   const facts: RunFacts = {
     architecture: wan,
@@ -101,7 +106,12 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     vaeName: config.vae === null ? null : nameOf(config.vae),
   };
   try {
-    return await trainAndSave(config, run, facts, session, options);
+    const opened = await openOptimizer(place, config, run, runtime, session);
+    try {
+      return await trainAndSave(config, run, facts, { session, weights: opened?.weights }, options);
+    } finally {
+      await opened?.close();
+    }
   } finally {
     await session.release();
   }
@@ -111,7 +121,7 @@ async function trainAndSave(
   config: TrainConfig,
   run: AssembledRun,
   facts: RunFacts,
-  session: Session,
+  { session, weights }: { readonly session: Session; readonly weights: TrainedWeights | undefined },
   options: WebRunOptions,
 ): Promise<TrainOutcome> {
   const { logger = () => {}, onEvent = () => {}, onStep, signal } = options;
@@ -119,6 +129,7 @@ async function trainAndSave(
   let path: string | null = null;
   const folder: AdapterFolder = {
     async write(file, at) {
+      await weights?.toHost();
       await options.onSave(file, await adapterBytes(config, run, facts, at));
       path = file;
       onEvent({ type: 'saved', path: file, step: at.step });
@@ -128,8 +139,9 @@ async function trainAndSave(
   };
   const saving = createSaving(config, run.plan, folder);
   onEvent({ type: 'start', ...totals });
-  const { status, ...at } = await train(
-    run.start((feeds) => session.run(feeds), {
+  const { status, ...at } = await train({
+    ...(weights ? { weights } : {}),
+    ...run.start((feeds) => session.run(feeds), {
       signal,
       onStep: saving.afterStep,
       onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: run.plan.numEpochs }),
@@ -139,11 +151,16 @@ async function trainAndSave(
       },
       onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: run.groupNames }),
       onFailure: async (position) => {
-        await saving.now(position);
-        logger(`The run failed. Its adapter after step ${position.step} is ${path}.`);
+        try {
+          await saving.now(position);
+          logger(`The run failed. Its adapter after step ${position.step} is ${path}.`);
+        } catch (error) {
+          // What ended the run is told by its caller; this is a second fault, or the same: the graphics device is lost.
+          logger(`The adapter could not be saved. ${error instanceof Error ? error.message : String(error)}`);
+        }
       },
     }),
-  );
+  });
   if (status === 'completed') await saving.atEnd(at);
   else if (at.step > 0) await saving.now(at);
   return { status: status === 'completed' ? 'finished' : status, path, steps: at.step };
