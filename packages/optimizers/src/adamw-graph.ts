@@ -13,8 +13,8 @@ export interface AdamwGraphOptions {
   readonly weightDecay?: number;
   /** limit of the norm of all gradients together; default 0, no limit */
   readonly maxGradNorm?: number;
-  /** by which gradients are multiplied first, e.g. one part of the sum over several batches; default 1 */
-  readonly gradientScale?: number;
+  /** Take `gradient_scale` [], by which gradients are multiplied first, e.g. 1/n for the sum over n batches. Default false. */
+  readonly scalesGradients?: boolean;
   /**
    * Take what rates and step number amount to as inputs, see {@link adamwFactors}, in place of `step` and
    * `learning_rates`: for devices whose functions are rough, or which do not compute some of them. Default false.
@@ -44,7 +44,7 @@ export const adamwGraphNames = {
  * @throws {OptimizerError} `BAD_PARAMETERS` without a parameter; a `GraphError` for two parameters of a name
  */
 export function adamwGraph(groups: readonly AdamwGraphGroup[], options: AdamwGraphOptions = {}): Graph {
-  const { betas: [beta1, beta2] = defaultBetas, maxGradNorm = 0, gradientScale = 1 } = options;
+  const { betas: [beta1, beta2] = defaultBetas, maxGradNorm = 0, scalesGradients = false } = options;
   assertParameters(groups);
   const graph = new Graph('adamw');
   const factors = options.factorsAsInputs
@@ -54,10 +54,11 @@ export function adamwGraph(groups: readonly AdamwGraphGroup[], options: AdamwGra
     parameters.map((parameter) => ({ ...parameter, group, ...inputsOf(graph, parameter) })),
   );
 
+  const scale = scalesGradients ? graph.input('gradient_scale', 'float32', []) : null;
   const unscaled = sqrt(items.map(({ gradient }) => squaredNorm(gradient)).reduce(add));
-  const norm = gradientScale === 1 ? unscaled : mul(unscaled, gradientScale);
+  const norm = scale ? mul(unscaled, scale) : unscaled;
   graph.output('gradient_norm', norm);
-  const share = shareOfGradient(norm, maxGradNorm, gradientScale);
+  const share = shareOfGradient(norm, maxGradNorm, scale);
   // one constant for all parameters
   const [firstShare, secondKeep, secondShare] = [1 - beta1, beta2, 1 - beta2].map((x) => scalar(graph, x)) as Three;
   const sums: Value[] = [];
@@ -144,10 +145,10 @@ export function adamwFactors(
 }
 
 /** By what gradients are multiplied: min(1, maxNorm / (norm + 1e-6)) and the scale that the norm has already. */
-function shareOfGradient(norm: Value, maxNorm: number, scale: number): Value | null {
-  if (maxNorm <= 0) return scale === 1 ? null : scalar(norm.graph, scale);
+function shareOfGradient(norm: Value, maxNorm: number, scale: Value | null): Value | null {
+  if (maxNorm <= 0) return scale;
   const clip = min(div(maxNorm, add(norm, 1e-6)), 1);
-  return scale === 1 ? clip : mul(clip, scale);
+  return scale ? mul(clip, scale) : clip;
 }
 
 function inputsOf(graph: Graph, { name, shape }: { readonly name: string; readonly shape: readonly number[] }) {

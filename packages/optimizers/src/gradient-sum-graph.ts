@@ -11,7 +11,7 @@ export const gradientSumNames = {
 
 /**
  * Adds the gradients of a batch to those before it, as an ONNX graph for devices where both stay: `new/sum/P` is `sum/P` +
- * `grad/P`. The share of a batch is left to `gradientScale` of `adamwGraph`.
+ * `grad/P`. The share of a batch is left to the `gradient_scale` of `adamwGraph`.
  *
  * @throws {OptimizerError} `BAD_PARAMETERS` without a parameter
  */

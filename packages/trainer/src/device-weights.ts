@@ -10,8 +10,10 @@ import {
   gradientSumNames as sums,
 } from '@musubi/optimizers/graph';
 
-import type { RunPosition, TrainableParameter } from './train.ts';
+import type { RunPosition, TrainableParameter, TrainingRun } from './train.ts';
 import type { TrainedWeights } from './trained-weights.ts';
+
+import { lossScaleInput } from './loss-scale.ts';
 
 /** Runs a graph whose results stay on the device. */
 export type RunOnDevice = (feeds: Readonly<Record<string, Feed>>) => Promise<DeviceRun>;
@@ -19,15 +21,20 @@ export type RunOnDevice = (feeds: Readonly<Record<string, Feed>>) => Promise<Dev
 export interface DeviceWeightsOptions {
   /** The training graph, of two models the one for high or low noise: gives `loss`, keeps the gradients. */
   readonly run: (feeds: Readonly<Record<string, Feed>>, isHighNoise: boolean) => Promise<DeviceRun>;
-  /** `adamwGraph` with factors as inputs and sum of the weights: gives these two numbers, keeps all else. */
+  /**
+   * `adamwGraph` with factors as inputs, scaled gradients and the sum of the weights: gives that and the norm, keeps all
+   * else.
+   */
   readonly takeStep: RunOnDevice;
   /** `gradientSumGraph`, for steps of several batches. */
   readonly addGradients: RunOnDevice;
   /** Options of that graph. */
   readonly adamw: AdamwGraphOptions;
-  readonly parameters: readonly TrainableParameter[];
-  /** Gets the moments at the end of the run. */
-  readonly optimizer: Pick<Optimizer, 'className' | 'restore'>;
+  /** Parameters that the optimizer knows, which gets their moments at the end. */
+  readonly trained: readonly Pick<TrainableParameter, 'name' | 'shape'>[];
+  readonly training: Pick<TrainingRun, 'parameters' | 'gradientAccumulationSteps' | 'lossScale'> & {
+    readonly optimizer: Pick<Optimizer, 'className' | 'restore'>;
+  };
 }
 
 /** Tensors by the names of parameters, all on the device, or host tensors that the next run takes there. */
@@ -46,7 +53,8 @@ interface Moments {
  * A step makes new tensors. The weights before it are kept, not copied, until a batch gave a finite loss with the new ones.
  */
 export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
-  const { run, takeStep, addGradients, adamw, parameters, optimizer } = options;
+  const { run, takeStep, addGradients, adamw, training, trained } = options;
+  const { parameters, optimizer, gradientAccumulationSteps, lossScale } = training;
   const all = parameters.map(({ name }) => name);
   // the arrays of the adapter are written when it is saved; these values may be needed after that
   let weights: Tensors = hostTensors(parameters, (data) => data.slice());
@@ -65,6 +73,9 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
     return pick(kept, all, sums.updated);
   }
 
+  const scaleFeeds = (): Record<string, HostTensor> =>
+    lossScale ? { [lossScaleInput]: { dtype: 'float32', shape: [1], data: Float32Array.of(lossScale.value) } } : {};
+
   async function toHost(): Promise<void> {
     if (isOnHost) return;
     await read(weights, parameters);
@@ -73,7 +84,7 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
 
   return {
     async addBatch(feeds, isHighNoise) {
-      const { outputs, kept } = await run({ ...feeds, ...Object.fromEntries(weights) }, isHighNoise);
+      const { outputs, kept } = await run({ ...feeds, ...Object.fromEntries(weights), ...scaleFeeds() }, isHighNoise);
       const loss = numberOf(outputs, 'loss');
       const found = pick(kept, all, gradientName);
       if (Number.isFinite(loss)) gradients = await addToGradients(found);
@@ -91,6 +102,7 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
       if (!gradients) throw new Error('internal: a step without a batch.');
       const { outputs, kept } = await takeStep({
         ...scalars(adamwFactors(steps + 1, learningRates, adamw)),
+        ...scalars({ gradient_scale: 1 / (gradientAccumulationSteps * (lossScale?.value ?? 1)) }),
         ...Object.fromEntries([
           ...weights,
           ...named(gradients, names.gradient),
@@ -104,15 +116,17 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
       const second = pick(kept, all, (name) => names.updated(names.secondMoment(name)));
       await release(gradients);
       gradients = null;
-      if (!Number.isFinite(gradientNorm)) {
+      const isFinite = Number.isFinite(gradientNorm);
+      const goesOn = lossScale?.update(isFinite) ?? isFinite;
+      if (!isFinite) {
         await release(after, first, second);
-        return { kind: 'bad-gradient', gradientNorm };
+        return { kind: goesOn ? 'left-out' : 'bad-gradient', gradientNorm };
       }
       steps++;
       await release(moments.first, moments.second);
       [before, weights, moments, isOnHost] = [weights, after, { first, second }, false];
-      const isFinite = Number.isFinite(numberOf(outputs, 'weight_sum'));
-      return { kind: isFinite ? 'taken' : 'bad-weights', gradientNorm };
+      const areFinite = Number.isFinite(numberOf(outputs, 'weight_sum'));
+      return { kind: areFinite ? 'taken' : 'bad-weights', gradientNorm };
     },
 
     async restore() {
@@ -126,10 +140,12 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
 
     async end() {
       await toHost();
+      if (before) await release(before);
+      before = null;
       if (steps === 0) return;
       const tensors = [
-        ...(await momentsOf(moments.first, parameters, names.firstMoment)),
-        ...(await momentsOf(moments.second, parameters, names.secondMoment)),
+        ...(await momentsOf(moments.first, trained, names.firstMoment)),
+        ...(await momentsOf(moments.second, trained, names.secondMoment)),
       ];
       optimizer.restore({
         className: optimizer.className,
@@ -197,7 +213,7 @@ async function read(tensors: Tensors, parameters: readonly TrainableParameter[])
 
 async function momentsOf(
   tensors: Tensors,
-  parameters: readonly TrainableParameter[],
+  parameters: DeviceWeightsOptions['trained'],
   keyOf: (parameter: string) => string,
 ) {
   return Promise.all(

@@ -1,12 +1,11 @@
-import type { Adapter } from '@musubi/lora';
 import type { Graph } from '@musubi/onnx-graph';
-import type { Optimizer, ParameterGroup } from '@musubi/optimizers';
+import type { ParameterGroup } from '@musubi/optimizers';
 import type { Runtime, Session } from '@musubi/runtime';
 
-import { loraParameters } from '@musubi/lora';
 import { encodeModel } from '@musubi/onnx-graph';
 import { type AdamwGraphOptions, adamwGraph, gradientSumGraph } from '@musubi/optimizers/graph';
 
+import type { TrainingRun } from './train.ts';
 import type { TrainedWeights } from './trained-weights.ts';
 
 import { type DeviceWeightsOptions, deviceWeights } from './device-weights.ts';
@@ -15,13 +14,10 @@ export interface OpenDeviceWeightsOptions {
   readonly runtime: Pick<Runtime, 'createSession'>;
   /** See {@link DeviceWeightsOptions}. */
   readonly run: DeviceWeightsOptions['run'];
-  readonly adapter: Adapter;
-  /** Parameters of the adapter that share a rate; what is in none of them stays as it is. */
+  readonly training: TrainingRun;
+  /** Parameters that share a rate; what is in none of them stays as it is. */
   readonly groups: readonly Pick<ParameterGroup, 'parameters'>[];
-  readonly optimizer: Optimizer;
   readonly adamw: Pick<AdamwGraphOptions, 'betas' | 'eps' | 'weightDecay'>;
-  readonly maxGradNorm: number;
-  readonly gradientAccumulationSteps: number;
 }
 
 export interface OpenedDeviceWeights {
@@ -32,16 +28,12 @@ export interface OpenedDeviceWeights {
 
 /** Creates the sessions that take the optimizer's step where the training graph keeps its gradients. */
 export async function openDeviceWeights(options: OpenDeviceWeightsOptions): Promise<OpenedDeviceWeights> {
-  const { runtime, run, adapter, optimizer, maxGradNorm, gradientAccumulationSteps: batches } = options;
-  const parameters = loraParameters(adapter);
-  const adamw: AdamwGraphOptions = {
-    ...options.adamw,
-    maxGradNorm,
-    gradientScale: 1 / batches,
-    factorsAsInputs: true,
-    sumsWeights: true,
-  };
-  const grouped = new Set(options.groups.flatMap(({ parameters: some }) => some.map(({ name }) => name)));
+  const { runtime, run, training } = options;
+  const { parameters, maxGradNorm, gradientAccumulationSteps: batches } = training;
+  const form = { factorsAsInputs: true, scalesGradients: true, sumsWeights: true };
+  const adamw: AdamwGraphOptions = { ...options.adamw, ...form, maxGradNorm };
+  const trained = options.groups.flatMap(({ parameters: some }) => some);
+  const grouped = new Set(trained.map(({ name }) => name));
   const fixed = parameters.filter(({ name }) => !grouped.has(name));
   const groups = fixed.length === 0 ? options.groups : [...options.groups, { parameters: fixed }];
   const sessions: Session[] = [];
@@ -65,8 +57,8 @@ export async function openDeviceWeights(options: OpenDeviceWeightsOptions): Prom
         throw new Error('internal: a second batch in a step of one.');
       },
       adamw,
-      parameters,
-      optimizer,
+      training,
+      trained,
     });
     const rates = (given: readonly number[]) => (fixed.length === 0 ? given : [...given, 0]);
     return { weights: { ...opened, step: (given) => opened.step(rates(given)) }, close };

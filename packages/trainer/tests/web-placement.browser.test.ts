@@ -109,7 +109,7 @@ test('a step of the optimizer stays on the device', async () => {
   ];
   const graph = adamwGraph([{ parameters }], {
     maxGradNorm: 1,
-    gradientScale: 0.5,
+    scalesGradients: true,
     factorsAsInputs: true,
     sumsWeights: true,
   });

@@ -5,8 +5,9 @@ import { gradientName } from '@musubi/autodiff';
 import { loraParameters } from '@musubi/lora';
 import { adamwGraphOptions } from '@musubi/optimizers/graph';
 
+import type { TrainingRun } from '../train.ts';
+
 import { type AssembledRun, parameterGroups } from '../assemble-run.ts';
-import { lossScaleInput } from '../loss-scale.ts';
 import { type OpenedDeviceWeights, openDeviceWeights } from '../open-device-weights.ts';
 
 /** Where a run has its weights and takes its steps. */
@@ -20,16 +21,11 @@ export interface OptimizerPlace {
 type Choice = Pick<TrainConfig, 'optimizerType' | 'optimizerArgs' | 'scaleWeightNorms'>;
 
 /** On the device where tensors can stay there and the optimizer has a graph, else on the host. */
-export function chooseOptimizerPlace(
-  config: Choice,
-  { graphs }: Pick<AssembledRun, 'graphs'>,
-  { info }: Pick<Runtime, 'info'>,
-): OptimizerPlace {
+export function chooseOptimizerPlace(config: Choice, { info }: Pick<Runtime, 'info'>): OptimizerPlace {
   const adamw = adamwGraphOptions(config.optimizerType, config.optimizerArgs);
   if (!info.keepsOnDevice) return onHost(`nothing can stay on ${info.device ?? 'the device'} between runs`);
   if (!adamw) return onHost(`${config.optimizerType} with these optimizer_args has no graph`);
   if (config.scaleWeightNorms !== null) return onHost('scale_weight_norms limits the weights there');
-  if (graphs.training.inputs.some(({ name }) => name === lossScaleInput)) return onHost('the loss is scaled');
   return { adamw, reason: `optimizer: on ${info.device ?? 'the device'}, where weights, gradients and moments stay` };
 }
 
@@ -39,23 +35,22 @@ const onHost = (why: string): OptimizerPlace => ({ adamw: null, reason: `optimiz
 export const gradientsToKeep = ({ adapter }: Pick<AssembledRun, 'adapter'>): string[] =>
   loraParameters(adapter).map(({ name }) => gradientName(name));
 
-/** @param session of the training graph, which keeps its gradients; null: the run has its weights on the host */
+/** What the training graph runs on. */
+export interface TrainingSession {
+  readonly runtime: Runtime;
+  /** It keeps its gradients where the optimizer is on the device. */
+  readonly session: Session;
+}
+
+/** @returns null where the run has its weights on the host */
 export async function openOptimizer(
   { adamw }: OptimizerPlace,
   config: TrainConfig,
-  { adapter, optimizer }: AssembledRun,
-  runtime: Runtime,
-  session: Session,
+  { adapter }: AssembledRun,
+  training: TrainingRun,
+  { runtime, session }: TrainingSession,
 ): Promise<OpenedDeviceWeights | null> {
   if (!adamw) return null;
-  return openDeviceWeights({
-    runtime,
-    run: (feeds) => session.runOnDevice(feeds),
-    adapter,
-    groups: parameterGroups(adapter, config),
-    optimizer,
-    adamw,
-    maxGradNorm: config.maxGradNorm,
-    gradientAccumulationSteps: config.gradientAccumulationSteps,
-  });
+  const groups = parameterGroups(adapter, config);
+  return openDeviceWeights({ runtime, run: (feeds) => session.runOnDevice(feeds), training, groups, adamw });
 }

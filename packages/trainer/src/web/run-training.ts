@@ -1,5 +1,5 @@
 import type { TrainConfig } from '@musubi/config';
-import type { Runtime, Session } from '@musubi/runtime';
+import type { Runtime } from '@musubi/runtime';
 
 import { blobFiles, loadTrainingData } from '@musubi/dataset';
 import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora';
@@ -9,15 +9,21 @@ import { PythonRandom } from '@musubi/random';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
 
 import type { RunHooks, TrainOutcome } from '../node/run-hooks.ts';
+import type { OpenedDeviceWeights } from '../open-device-weights.ts';
 import type { AdapterFolder } from '../saving.ts';
-import type { TrainedWeights } from '../trained-weights.ts';
 
 import { type AssembledRun, assembleRun } from '../assemble-run.ts';
 import { TrainerError } from '../errors.ts';
 import { type RunFacts, adapterMetadata, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { train } from '../train.ts';
-import { chooseOptimizerPlace, gradientsToKeep, openOptimizer } from './optimizer-place.ts';
+import {
+  type OptimizerPlace,
+  type TrainingSession,
+  chooseOptimizerPlace,
+  gradientsToKeep,
+  openOptimizer,
+} from './optimizer-place.ts';
 import { widenCheckpoint } from './widen-checkpoint.ts';
 
 export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
@@ -85,7 +91,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
   }
   if (options.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
-  const place = chooseOptimizerPlace(config, run, runtime);
+  const place = chooseOptimizerPlace(config, runtime);
   logger(place.reason);
   const session = await runtime.createSession({
     label: 'training_model',
@@ -106,12 +112,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     vaeName: config.vae === null ? null : nameOf(config.vae),
   };
   try {
-    const opened = await openOptimizer(place, config, run, runtime, session);
-    try {
-      return await trainAndSave(config, run, facts, { session, weights: opened?.weights }, options);
-    } finally {
-      await opened?.close();
-    }
+    return await trainAndSave(config, run, facts, { runtime, session, place }, options);
   } finally {
     await session.release();
   }
@@ -121,15 +122,16 @@ async function trainAndSave(
   config: TrainConfig,
   run: AssembledRun,
   facts: RunFacts,
-  { session, weights }: { readonly session: Session; readonly weights: TrainedWeights | undefined },
+  { place, ...on }: TrainingSession & { readonly place: OptimizerPlace },
   options: WebRunOptions,
 ): Promise<TrainOutcome> {
   const { logger = () => {}, onEvent = () => {}, onStep, signal } = options;
   const totals = { totalSteps: run.plan.maxTrainSteps, totalEpochs: run.plan.numEpochs };
   let path: string | null = null;
+  let opened: OpenedDeviceWeights | null = null;
   const folder: AdapterFolder = {
     async write(file, at) {
-      await weights?.toHost();
+      await opened?.weights.toHost();
       await options.onSave(file, await adapterBytes(config, run, facts, at));
       path = file;
       onEvent({ type: 'saved', path: file, step: at.step });
@@ -138,32 +140,35 @@ async function trainAndSave(
     remove: async () => {},
   };
   const saving = createSaving(config, run.plan, folder);
-  onEvent({ type: 'start', ...totals });
-  const { status, ...at } = await train({
-    ...(weights ? { weights } : {}),
-    ...run.start((feeds) => session.run(feeds), {
-      signal,
-      onStep: saving.afterStep,
-      onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: run.plan.numEpochs }),
-      onEpochEnd: async (position, averageLoss) => {
-        onEvent({ type: 'epoch-end', epoch: position.epoch, averageLoss });
-        await saving.afterEpoch(position);
-      },
-      onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: run.groupNames }),
-      onFailure: async (position) => {
-        try {
-          await saving.now(position);
-          logger(`The run failed. Its adapter after step ${position.step} is ${path}.`);
-        } catch (error) {
-          // What ended the run is told by its caller; this is a second fault, or the same: the graphics device is lost.
-          logger(`The adapter could not be saved. ${error instanceof Error ? error.message : String(error)}`);
-        }
-      },
-    }),
+  const training = run.start((feeds) => on.session.run(feeds), {
+    signal,
+    onStep: saving.afterStep,
+    onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: run.plan.numEpochs }),
+    onEpochEnd: async (position, averageLoss) => {
+      onEvent({ type: 'epoch-end', epoch: position.epoch, averageLoss });
+      await saving.afterEpoch(position);
+    },
+    onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: run.groupNames }),
+    onFailure: async (position) => {
+      try {
+        await saving.now(position);
+        logger(`The run failed. Its adapter after step ${position.step} is ${path}.`);
+      } catch (error) {
+        // What ended the run is told by its caller; this is a second fault, or the same: the graphics device is lost.
+        logger(`The adapter could not be saved. ${error instanceof Error ? error.message : String(error)}`);
+      }
+    },
   });
-  if (status === 'completed') await saving.atEnd(at);
-  else if (at.step > 0) await saving.now(at);
-  return { status: status === 'completed' ? 'finished' : status, path, steps: at.step };
+  try {
+    opened = await openOptimizer(place, config, run, training, on);
+    onEvent({ type: 'start', ...totals });
+    const { status, ...at } = await train(opened ? { ...training, weights: opened.weights } : training);
+    if (status === 'completed') await saving.atEnd(at);
+    else if (at.step > 0) await saving.now(at);
+    return { status: status === 'completed' ? 'finished' : status, path, steps: at.step };
+  } finally {
+    await opened?.close();
+  }
 }
 
 async function adapterBytes(
