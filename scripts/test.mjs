@@ -24,9 +24,7 @@ if (await run('install', installWorkspace)) {
   const { checkDocs } = await import('./docs-check.mjs');
   const { checkPackages } = await import('./check-packages.mjs');
   const { checkWorkflows } = await import('./check-workflows.mjs');
-  const { pageTests } = await import('../examples/browser/tests/page-test.mjs');
-  const { packAndRun } = await import('./pack-and-run.mjs');
-  const { rehearse } = await import('./release-rehearse.mjs');
+  const { startSideBySide } = await import('./lib/side-by-side.mjs');
 
   await run('format', () => runTool('oxfmt', '--check', '.'));
   await run('lint', () => runTool('oxlint', '--quiet'));
@@ -41,8 +39,13 @@ if (await run('install', installWorkspace)) {
   await run('documentation examples', () => checkDocs());
   await run('unit and golden tests', () => runVitest(['run']));
   await run('browser tests', () => browserTests());
-  await run('the page of examples/browser', () => pageTests());
-  if (isBuilt) await run('packed packages, installed elsewhere', packAndRun);
-  if (isBuilt) await run('rehearsal of a release, pure packages', () => rehearse({ onlyPure: true }));
+  // each of these keeps one core busy at most: the page's graphics card is one thread, the others wait for npm
+  const [page, ...packed] = startSideBySide([
+    ['examples/browser/tests/page-test.mjs'],
+    ...(isBuilt ? [['scripts/pack-and-run.mjs'], ['scripts/release-rehearse.mjs', '--pure']] : []),
+  ]);
+  await run('the page of examples/browser', page);
+  if (isBuilt) await run('packed packages, installed elsewhere', packed[0]);
+  if (isBuilt) await run('rehearsal of a release, pure packages', packed[1]);
 }
 summarize(steps);
