@@ -1,8 +1,6 @@
 import type { HostTensor } from '@musubi/onnx-graph';
 import type { DeviceRun, DeviceTensor, Feed, Runtime } from '@musubi/runtime';
 
-import type { RunStep } from '../src/index.ts';
-
 /**
  * A runtime whose sessions run on the host and whose outputs pretend to stay on a device: they are seen only through
  * `read`, are gone once released, and `live` counts them.
@@ -70,11 +68,7 @@ export function pretendDevice(runtime: Runtime) {
 
   return {
     runtime: pretending,
-    /** A training graph whose gradients stay. */
-    training:
-      (run: RunStep) =>
-      async (feeds: Readonly<Record<string, Feed>>, isHighNoise: boolean): Promise<DeviceRun> =>
-        split(await run(lookAll(feeds), isHighNoise), (name) => name !== 'loss'),
+    /** Tensors that take up memory there. */
     get live() {
       return memory.size;
     },

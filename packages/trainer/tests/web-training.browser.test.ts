@@ -6,14 +6,15 @@ import { beforeAll, describe, expect, test } from 'vitest';
 
 import { fetchFolder } from '../../../tests/browser/fetch-folder.ts';
 import { runTraining } from '../src/web.ts';
-import { type RunSize, browserOptions, changedFiles } from './browser-options.ts';
-import { type Call, recording } from './recording-runtime.ts';
+import { type RunSize, browserOptions, changedFiles, savedFiles } from './browser-options.ts';
+import { type Call, bytesOf, recording } from './recording-runtime.ts';
 
 /** What Node.js makes of the same configuration, see `browser-reference.ts`. */
 interface Reference {
   readonly losses: readonly number[];
   readonly gradients: TensorStore;
-  readonly adapter: TensorStore;
+  /** By the names of the files. */
+  readonly saved: ReadonlyMap<string, TensorStore>;
 }
 
 async function fetchReference(size: RunSize): Promise<Reference> {
@@ -21,7 +22,8 @@ async function fetchReference(size: RunSize): Promise<Reference> {
   const open = async (file: string) =>
     openSafetensors(bytesSource(new Uint8Array(await (await get(file)).arrayBuffer())));
   const { losses } = (await (await get('run.json')).json()) as { losses: number[] };
-  return { losses, gradients: await open('gradients.safetensors'), adapter: await open('adapter.safetensors') };
+  const saved = await Promise.all(savedFiles.map(async (file) => [file, await open(file)] as const));
+  return { losses, gradients: await open('gradients.safetensors'), saved: new Map(saved) };
 }
 
 async function fetchRun(size: RunSize): Promise<Map<string, Blob>> {
@@ -118,7 +120,7 @@ describe.each(kinds)('20 steps on $name in a worker', ({ device, size, rtol, per
   test('have its gradients', async () => {
     const batches = finished.calls.filter(({ label }) => label === 'training_model');
     expect(batches).toHaveLength(20);
-    const perStep = [...reference.adapter.tensors.keys()].filter(isWeight).length;
+    const perStep = [...(reference.saved.get(savedFiles[0])?.tensors.keys() ?? [])].filter(isWeight).length;
     expect(reference.gradients.tensors.size).toBe(20 * perStep);
     for (const key of reference.gradients.tensors.keys()) {
       const [step = '', name = ''] = key.split('/');
@@ -128,14 +130,37 @@ describe.each(kinds)('20 steps on $name in a worker', ({ device, size, rtol, per
     }
   });
 
-  test('save its adapter', async () => {
-    expect([...finished.saved.keys()]).toEqual(['my_lora.safetensors']);
-    const adapter = await openSafetensors(bytesSource(finished.saved.get('my_lora.safetensors') ?? new Uint8Array()));
-    expect([...adapter.tensors.keys()]).toEqual([...reference.adapter.tensors.keys()]);
+  test('exchange the adapter only where the optimizer is on the host', () => {
+    const adapterBytes = [...reference.gradients.tensors.values()]
+      .filter(({ name }) => name.startsWith('0/'))
+      .reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+    const batches = finished.calls.filter(({ label }) => label === 'training_model');
+    const steps = finished.calls.filter(({ label }) => label === 'optimizer_model');
+    for (const [k, { feeds, outputs }] of batches.entries()) {
+      const batch = batchBytes(feeds);
+      expect(batch).toBeGreaterThan(0);
+      const goesThere = device === 'wasm' || k === 0;
+      expect(bytesOf(feeds)).toBe(batch + (goesThere ? adapterBytes : 0));
+      expect(bytesOf(outputs)).toBe(4 + (device === 'wasm' ? adapterBytes : 0));
+    }
+    // weights and zeros for both moments at first, then the factors of its one group and a scale
+    const factors = 4 * (3 + 1);
+    expect(steps.map(({ feeds }) => bytesOf(feeds))).toEqual(
+      device === 'wasm' ? [] : Array.from({ length: 20 }, (_, k) => factors + (k === 0 ? 3 * adapterBytes : 0)),
+    );
+    // norm of the gradients and sum of the weights
+    expect(steps.every(({ outputs }) => bytesOf(outputs) === 8)).toBe(true);
+  });
+
+  test.each(savedFiles)('save its adapter %s', async (file) => {
+    expect([...finished.saved.keys()]).toEqual(savedFiles);
+    const adapter = await openSafetensors(bytesSource(finished.saved.get(file) ?? new Uint8Array()));
+    const wanted = reference.saved.get(file)!;
+    expect([...adapter.tensors.keys()]).toEqual([...wanted.tensors.keys()]);
     const [actualWeights, expectedWeights]: [number[], number[]] = [[], []];
-    for (const [name, { shape }] of reference.adapter.tensors) {
+    for (const [name, { shape }] of wanted.tensors) {
       expect(adapter.tensors.get(name)?.shape).toEqual(shape);
-      const [actual, expected] = [await adapter.readFloat32(name), await reference.adapter.readFloat32(name)];
+      const [actual, expected] = [await adapter.readFloat32(name), await wanted.readFloat32(name)];
       expect(distance(actual, expected), name).toBeLessThanOrEqual(isWeight(name) ? perTensor : 0);
       if (!isWeight(name)) continue;
       actualWeights.push(...actual);
@@ -144,6 +169,10 @@ describe.each(kinds)('20 steps on $name in a worker', ({ device, size, rtol, per
     expect(distance(actualWeights, expectedWeights)).toBeLessThanOrEqual(rtol);
   });
 });
+
+/** Of feeds that are no parameters. */
+const batchBytes = (feeds: Call['feeds']): number =>
+  bytesOf(Object.fromEntries(Object.entries(feeds).filter(([name]) => !name.startsWith('lora_'))));
 
 /** All tensors of the file but the scales. */
 const isWeight = (name: string): boolean => !name.endsWith('.alpha');
