@@ -34,6 +34,12 @@ export interface RuntimeOptions {
   readonly keepsOnDevice?: boolean;
 }
 
+interface ManageOptions {
+  readonly isProfiled: boolean;
+  readonly keepOnDevice: readonly string[];
+  readonly label: string;
+}
+
 /**
  * A runtime on a given ONNX Runtime module, in the calling thread: a run blocks it in Node. For browsers, for tests, and
  * inside the worker of the Node entry.
@@ -51,19 +57,27 @@ export function createRuntime(ort: OrtModule, options: RuntimeOptions = {}): Run
     if (keepOnDevice.length > 0 && !canKeep) throw nothingStays(label);
     return inOrder(async () => {
       const session = await load(ort, options.prepare ? await options.prepare(request) : refuseFiles(request), label);
-      const own = tensors.ofSession();
-      const endProfile = once(async () => {
-        if (profileFilePrefix !== undefined) session.endProfiling();
-      });
-      const dispose = once(async () => {
-        open.delete(dispose);
-        disposeEach(own.releaseAll());
-        await unload(session, endProfile, label);
-      });
-      open.add(dispose);
-      if (keepOnDevice.length > 0) await assertOutputs(session, keepOnDevice, label, dispose);
-      return wrap(createRuns(ort, session, { label, keepOnDevice, tensors, own, inOrder }), endProfile, dispose, own);
+      return manage(session, { isProfiled: profileFilePrefix !== undefined, keepOnDevice: [...keepOnDevice], label });
     });
+  }
+
+  /** A function of its own, so that what a session keeps does not keep its request, which may hold gigabytes. */
+  async function manage(
+    session: InferenceSession,
+    { isProfiled, keepOnDevice, label }: ManageOptions,
+  ): Promise<Session> {
+    const own = tensors.ofSession();
+    const endProfile = once(async () => {
+      if (isProfiled) session.endProfiling();
+    });
+    const dispose = once(async () => {
+      open.delete(dispose);
+      disposeEach(own.releaseAll());
+      await unload(session, endProfile, label);
+    });
+    open.add(dispose);
+    if (keepOnDevice.length > 0) await assertOutputs(session, keepOnDevice, label, dispose);
+    return wrap(createRuns(ort, session, { label, keepOnDevice, tensors, own, inOrder }), endProfile, dispose, own);
   }
 
   function wrap(
