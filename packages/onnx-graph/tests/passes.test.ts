@@ -16,7 +16,9 @@ import {
   mT,
   matmul,
   mul,
+  narrowProducts,
   nodesNeeded,
+  reshape,
   rewriteGraph,
   slice,
   softmax,
@@ -230,5 +232,41 @@ describe('gateWeights', () => {
     expect(interpret(gateWeights(graph), { x: tensor([1, 3], [1, 0, 0]) }, { external })['y']).toEqual(
       tensor([1, 2], [1, 2]),
     );
+  });
+});
+
+const narrow = (graph: Graph) => narrowProducts(graph, { dtype: 'float16' });
+/** Each operator, with the type of what it gives. */
+const types = ({ nodes }: Graph) => nodes.map(({ op, outputs }) => `${op} ${outputs[0]?.dtype.replace('float', '')}`);
+
+describe('narrowProducts', () => {
+  test('passes a result on to the next product as it is, also where it is moved', async () => {
+    const graph = new Graph('chain');
+    const x = graph.input('x', 'float32', ['t', 3]);
+    const [a, b] = [graph.input('a', 'float32', [3, 2]), graph.input('b', 'float32', ['t', 4])];
+    const turned = transpose(matmul(x, a), [1, 0]);
+    graph.output('y', matmul(reshape(turned, [1, 2, 't']), b));
+    const narrowed = narrow(graph);
+    expect(types(narrowed).join(', ')).toBe(
+      'Cast 16, Cast 16, MatMul 16, Transpose 16, Reshape 16, Cast 16, MatMul 16, Cast 32',
+    );
+    const random = createRandom(3);
+    const feeds = { x: randomTensor(random, [5, 3]), a: randomTensor(random, [3, 2]), b: randomTensor(random, [5, 4]) };
+    const [exact, found] = [interpret(graph, feeds), await runOnRuntime(narrowed, feeds)];
+    expect(found['y']?.data).toBeAllClose(exact['y']?.data ?? [], { rtol: 2 ** -9, atol: 2 ** -9 });
+  });
+
+  test('narrows once what is read moved and unmoved, and leaves gates where they are', () => {
+    const graph = new Graph('once');
+    const x = tanh(graph.input('x', 'float32', [2, 2]));
+    graph.output('y', matmul(x, mT(x)));
+    expect(types(narrow(graph)).join(', ')).toBe('Tanh 32, Cast 16, Transpose 16, MatMul 16, Cast 32');
+    const behind = new Graph('behind');
+    const [a, b] = [behind.input('a', 'float32', [2, 2]), behind.input('b', 'float32', [2, 2])];
+    const waiting = gate(a, [tanh(b)]);
+    behind.output('y', matmul(waiting, b));
+    const gated = narrow(behind).nodes.find((n) => n.op === 'MatMul')!.inputs[0]!;
+    expect(gated.producer?.op).toBe('Cast');
+    expect(gated.producer?.inputs[0]?.producer?.op).toBe('Reshape');
   });
 });

@@ -9,9 +9,11 @@ export type {
   Session,
   SessionRequest,
   UrlRange,
+  WebGpuFeatures,
 } from './types.ts';
 export { type OrtModule, type RuntimeOptions, createRuntime } from './create-runtime.ts';
 export { type MemoryFacts, type MemoryPlan, defaultMemoryPlan, planMemory } from './memory-plan.ts';
+export { type ProductsProbe, probeProducts } from './probe-products.ts';
 export { type MissingKernel, cudaKernels, missingCudaKernels } from './cuda-kernels.ts';
 export { hasFloat8, multipliesIn, providerOperators, runsOn } from './provider-operators.ts';
 export { type Placement, describeOperators, readPlacement } from './placement.ts';

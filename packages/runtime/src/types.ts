@@ -23,6 +23,18 @@ export interface RuntimeInfo {
   readonly threads?: number;
   /** Whether outputs can stay on the device between runs, see `keepOnDevice`. Default false. */
   readonly keepsOnDevice?: boolean;
+  /** What the graphics card offers, where the runtime was made for WebGPU and can ask. */
+  readonly webGpu?: WebGpuFeatures;
+}
+
+/** What a graphics card offers to WebGPU. */
+export interface WebGpuFeatures {
+  /** Whether shaders can compute with 16-bit floats. */
+  readonly float16: boolean;
+  /** Most bytes of a tensor that a shader reads or writes in one part: `maxStorageBufferBindingSize`. */
+  readonly maxBindingBytes: number;
+  /** Most bytes of a tensor: `maxBufferSize`. */
+  readonly maxBufferBytes: number;
 }
 
 /** Execution providers by ONNX Runtime's names; operators that one cannot run go to the next. */

@@ -47,3 +47,9 @@ export function createLossScale(initial = 2 ** 16): LossScale {
     },
   };
 }
+
+/** Says of each step that is left out why, and what follows from it. */
+export const tellSkippedStep =
+  (logger: (line: string) => void) =>
+  ({ step }: { readonly step: number }, lossScale: number): void =>
+    logger(`Step ${step} is left out: its gradients overflow in float16. The loss scale is ${lossScale} from now on.`);

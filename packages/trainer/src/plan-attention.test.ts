@@ -17,6 +17,7 @@ function planFor(
     readonly every?: number;
   },
   totalMemoryBytes = 24 * 2 ** 30,
+  largestTensorBytes?: number,
 ) {
   const { mode = 'auto', chunk = null, isCheckpointed = true, every = 1 } = change;
   const dataset = { kind: key.length > 2 ? 'video' : 'image', batchSize: 1 };
@@ -28,8 +29,12 @@ function planFor(
     gradientCheckpointing: isCheckpointed,
     gradientCheckpointingEvery: every,
     totalMemoryBytes,
+    ...(largestTensorBytes === undefined ? {} : { largestTensorBytes }),
   });
 }
+
+const limited = (key: readonly number[], change: Parameters<typeof planFor>[1] = {}) =>
+  planFor(key, change, 24 * 2 ** 30, 32 * 2 ** 20);
 
 describe('planAttention', () => {
   test('leaves a picture whole where its scores are small', () => {
@@ -56,6 +61,36 @@ describe('planAttention', () => {
     expect(planFor([832, 480, 81], {})).toEqual({
       plan: { chunks: 32, rows: 1024 },
       reason: 'attention over 32760 tokens: 32 pieces of 1024 queries (all scores at once take 143.9 of 24.0 GiB)',
+    });
+  });
+
+  describe('where a tensor has at most 32 MiB', () => {
+    test('takes as many queries at once as have their scores in one', () => {
+      expect(limited([832, 480])).toEqual({
+        plan: { chunks: 4, rows: 447 },
+        reason:
+          'attention over 1560 tokens: 4 pieces of 447 queries ' +
+          '(all scores at once take 0.3 of 24.0 GiB, 111 MiB in a tensor, where 32 MiB is the most)',
+      });
+    });
+
+    test('leaves whole what fits', () => {
+      expect(limited([384, 384])).toEqual(planFor([384, 384], {}));
+    });
+
+    test('takes a clip in at most 128 pieces, and says where that is not enough', () => {
+      expect(limited([832, 480, 81])).toEqual({
+        plan: { chunks: 128, rows: 256 },
+        reason: expect.stringMatching(/49128 MiB in a tensor, where 32 MiB is the most; a piece takes 385 MiB\)$/),
+      });
+    });
+
+    test('does what it is told, and says that it is too much', () => {
+      expect(limited([832, 480], { mode: 'whole' })).toMatchObject({
+        plan: 'whole',
+        reason: expect.stringContaining('111 MiB in a tensor, where 32 MiB is the most'),
+      });
+      expect(limited([832, 480], { mode: 'chunked', chunk: 100 }).plan).toEqual({ chunks: 16, rows: 100 });
     });
   });
 

@@ -3,7 +3,15 @@ import type { DatasetSummary } from '@musubi/dataset';
 import type { Architecture } from '@musubi/models';
 import type { AttentionPlan } from '@musubi/onnx-graph';
 
-export interface AttentionFacts<Config> {
+/** What there is to compute in. */
+export interface AttentionRoom {
+  /** Memory of the machine in bytes. */
+  readonly totalMemoryBytes: number;
+  /** Most bytes of one tensor on the device; default: any. */
+  readonly largestTensorBytes?: number;
+}
+
+export interface AttentionFacts<Config> extends AttentionRoom {
   readonly choice: AttentionChoice;
   readonly architecture: Pick<Architecture<Config>, 'attention' | 'sequenceLength'>;
   readonly config: Config;
@@ -11,8 +19,6 @@ export interface AttentionFacts<Config> {
   readonly gradientCheckpointing: boolean;
   /** Every how many blocks one is computed again, with `gradientCheckpointing`. */
   readonly gradientCheckpointingEvery: number;
-  /** Physical memory of the machine in bytes. */
-  readonly totalMemoryBytes: number;
 }
 
 export interface PlannedAttention {
@@ -28,49 +34,76 @@ const inBackward = 3;
 const usualRows = 512;
 /** Every piece is nodes of the graph, forward and backward. */
 const usualPieces = 32;
+/** Where the device limits its tensors: with more a graph takes longer to load than a run is worth. */
+const mostPieces = 128;
 
 /**
  * Chooses how attention over the sequence is computed (`--attn_mode`, `--attn_chunk`).
  *
  * With all scores at once a block keeps `4·B·heads·S²` bytes for the backward pass, with checkpointing only the block at
- * work and those that are not computed again. In pieces nothing of that size is kept, but each is computed once more. So short sequences stay whole.
+ * work and those that are not computed again. In pieces nothing of that size is kept, but each is computed once more. So
+ * short sequences stay whole. Where the device limits its tensors, no piece has more scores than fit into one, `4·B·heads·S`
+ * bytes a query. What options say is done, whatever fits.
  */
 export function planAttention<Config>(facts: AttentionFacts<Config>): PlannedAttention {
-  const { choice, totalMemoryBytes } = facts;
-  const { tokens, bytes } = largestScores(facts);
-  const rows = choice.chunk ?? Math.max(usualRows, Math.ceil(tokens / usualPieces));
-  const chunks = Math.ceil(tokens / rows);
+  const { choice, totalMemoryBytes, largestTensorBytes = Infinity } = facts;
+  const { tokens, bytes, bytesOfBlock, bytesOfQuery } = largestScores(facts);
   const isLarge = bytes > totalMemoryBytes * scoreShare;
-  const isWhole = choice.mode === 'whole' || (choice.mode === 'auto' && !isLarge) || chunks <= 1;
+  const fits = bytesOfBlock <= largestTensorBytes;
+  const rows = choice.chunk ?? Math.min(usualRowsOf(tokens), rowsThatFit(tokens, largestTensorBytes / bytesOfQuery));
+  const chunks = Math.ceil(tokens / rows);
+  const isWhole = choice.mode === 'whole' || (choice.mode === 'auto' && !isLarge && fits) || chunks <= 1;
   const all = `all scores at once take ${gibibytes(bytes)} of ${gibibytes(totalMemoryBytes)} GiB`;
+  const limit = `, ${mebibytes(bytesOfBlock)} MiB in a tensor, where ${mebibytes(largestTensorBytes)} MiB is the most`;
+  const ofPiece = bytesOfQuery * (rows + zeroRows);
+  const tooLarge = !isWhole && ofPiece > largestTensorBytes ? `; a piece takes ${mebibytes(ofPiece)} MiB` : '';
+  const why = `(${all}${fits ? '' : limit}${tooLarge})`;
   return isWhole
-    ? { plan: 'whole', reason: `attention over ${tokens} tokens: whole (${all})` }
-    : {
-        plan: { chunks, rows },
-        reason: `attention over ${tokens} tokens: ${chunks} pieces of ${rows} queries (${all})`,
-      };
+    ? { plan: 'whole', reason: `attention over ${tokens} tokens: whole ${why}` }
+    : { plan: { chunks, rows }, reason: `attention over ${tokens} tokens: ${chunks} pieces of ${rows} queries ${why}` };
 }
 
-/** The longest sequence, and the most bytes that scores take in a step. */
-function largestScores<Config>(facts: AttentionFacts<Config>): { readonly tokens: number; readonly bytes: number } {
+const usualRowsOf = (tokens: number): number => Math.max(usualRows, Math.ceil(tokens / usualPieces));
+
+/** Before the rows of a piece in the backward pass. */
+const zeroRows = 1;
+
+const rowsThatFit = (tokens: number, most: number): number =>
+  Math.max(Math.ceil(tokens / mostPieces), Math.floor(most) - zeroRows);
+
+interface Scores {
+  /** The longest sequence. */
+  readonly tokens: number;
+  /** Most bytes in a step. */
+  readonly bytes: number;
+  /** Most bytes of all scores of one block, and of those of one query. */
+  readonly bytesOfBlock: number;
+  readonly bytesOfQuery: number;
+}
+
+function largestScores<Config>(facts: AttentionFacts<Config>): Scores {
   const { architecture, config, datasets, gradientCheckpointing, gradientCheckpointingEvery } = facts;
   const { heads, layers } = architecture.attention(config);
   const recomputed = gradientCheckpointing ? Math.floor(layers / gradientCheckpointingEvery) : 0;
   const atOnce = Math.max(1, layers - recomputed) + inBackward - 1;
   const sequences = datasets.flatMap(({ config: { kind, batchSize }, buckets }) =>
-    buckets.map(({ key: [width, height, frames] }) => ({
-      batchSize,
-      tokens: architecture.sequenceLength({
+    buckets.map(({ key: [width, height, frames] }) => {
+      const tokens = architecture.sequenceLength({
         width: Number(width),
         height: Number(height),
         frames: kind === 'video' ? Number(frames) : 1,
-      }),
-    })),
+      });
+      return { tokens, bytesOfQuery: 4 * batchSize * heads * tokens };
+    }),
   );
+  const bytesOfBlock = Math.max(0, ...sequences.map(({ tokens, bytesOfQuery }) => tokens * bytesOfQuery));
   return {
     tokens: Math.max(1, ...sequences.map(({ tokens }) => tokens)),
-    bytes: Math.max(0, ...sequences.map(({ batchSize, tokens }) => 4 * batchSize * heads * tokens ** 2 * atOnce)),
+    bytes: bytesOfBlock * atOnce,
+    bytesOfBlock,
+    bytesOfQuery: Math.max(1, ...sequences.map(({ bytesOfQuery }) => bytesOfQuery)),
   };
 }
 
 const gibibytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
+const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);

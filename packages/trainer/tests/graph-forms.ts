@@ -8,6 +8,7 @@ import { fromSafetensors } from '@musubi/onnx-graph';
 import { TorchGenerator } from '@musubi/random';
 
 import { type TrainingModelOptions, createTrainingModel, lowerEightBit } from '../src/index.ts';
+import { float16Weights } from '../src/web/product-weights.ts';
 import { planEightBitBase } from '../src/node/plan-eight-bit-base.ts';
 
 /** Where a model's weights lie, as the header of a checkpoint says; nothing of it is read to build a graph. */
@@ -15,6 +16,9 @@ export interface ModelHeader {
   readonly config: WanConfig;
   readonly weights: ReadonlyMap<string, TensorInfo>;
 }
+
+/** Of all base weights, or on WebGPU with products in float16: those of the products in F16, all else in F32. */
+type StoredDtype = 'F32' | 'BF16' | 'F16 of products';
 
 export interface GraphForm extends Pick<
   TrainingModelOptions<WanConfig>,
@@ -24,8 +28,10 @@ export interface GraphForm extends Pick<
   | 'fusedEvaluation'
   | 'forWebGpu'
   | 'gatesOnDevice'
+  | 'products'
+  | 'widenAtLoad'
 > {
-  readonly dtype: 'F32' | 'BF16';
+  readonly dtype: StoredDtype;
   readonly base?: EightBitBase['method'];
 }
 
@@ -45,6 +51,22 @@ export const graphForms: Readonly<Record<string, GraphForm>> = {
   'int8, checkpointed': { dtype: 'BF16', base: 'int8', gradientCheckpointing: true },
   'for WebGPU': { dtype: 'F32', forWebGpu: true },
   'for WebGPU, checkpointed': { dtype: 'F32', forWebGpu: true, gradientCheckpointing: true },
+  'products in float16': { dtype: 'F32', products: 'float16' },
+  'for CUDA, products in bfloat16, in pieces, checkpointed': {
+    dtype: 'BF16',
+    products: 'bfloat16',
+    ...pieces,
+    gatesOnDevice: true,
+    gradientCheckpointing: true,
+  },
+  'for CUDA, fp8, products in float16': { dtype: 'BF16', base: 'scaled', products: 'float16', gatesOnDevice: true },
+  'for WebGPU, products in float16, checkpointed': {
+    dtype: 'F16 of products',
+    products: 'float16',
+    forWebGpu: true,
+    widenAtLoad: true,
+    gradientCheckpointing: true,
+  },
 };
 
 /** The graphs of a run with an adapter of rank 4 on all layers that adapters are for by default. */
@@ -52,9 +74,9 @@ export function graphsOf(
   { config, weights }: ModelHeader,
   { dtype, base, ...options }: GraphForm,
 ): ReturnType<typeof createTrainingModel> {
-  const stored = new Map(
-    [...weights].map(([name, info]) => [name, { ...info, dtype, byteLength: bytesOf(info, dtype) }]),
-  );
+  const isFloat16 = float16Weights('float16', wan, { weights });
+  const typeOf = (info: TensorInfo) => (dtype === 'F16 of products' ? (isFloat16(info.name) ? 'F16' : 'F32') : dtype);
+  const stored = new Map([...weights].map(([name, info]) => [name, inType(info, typeOf(info))]));
   const { lora } = wan;
   const rules = { blockClasses: [lora.targetClass], exclude: lora.defaultExcludePatterns };
   const modules = selectTargets(lora.modules(config), rules);
@@ -64,12 +86,17 @@ export function graphsOf(
     weights: base ? eightBits(base, stored) : sourceOf(stored),
     adapter: createLora({ modules, rank: 4, alpha: 4, generator: new TorchGenerator(1) }),
     ...options,
-    ...(base ? { lower: lowerEightBit(base) } : {}),
+    ...(base
+      ? { lower: lowerEightBit(base, options.gatesOnDevice ? { provider: 'cuda', forward: 'dequantize' } : {}) }
+      : {}),
   });
 }
 
-const bytesOf = ({ shape }: TensorInfo, dtype: 'F32' | 'BF16') =>
-  shape.reduce((a, b) => a * b, dtype === 'F32' ? 4 : 2);
+const inType = (info: TensorInfo, dtype: 'F32' | 'BF16' | 'F16'): TensorInfo => ({
+  ...info,
+  dtype,
+  byteLength: info.shape.reduce((a, b) => a * b, dtype === 'F32' ? 4 : 2),
+});
 
 const sourceOf =
   (weights: ReadonlyMap<string, TensorInfo>): ParameterSource =>
@@ -87,9 +114,9 @@ function eightBits(method: EightBitBase['method'], weights: ReadonlyMap<string, 
   return planEightBitBase(setting, request).source(() => 'dit.safetensors');
 }
 
-/** Half as wide as Wan 2.1 1.3B, of six blocks: what `pnpm bench step` measures. */
+/** As wide as the model that `pnpm bench step` measures, half as wide as Wan 2.1 1.3B; of a first, an inner and a last block. */
 export function benchModel(): ModelHeader {
-  const [dim, ffn, layers] = [768, 3072, 6];
+  const [dim, ffn, layers] = [768, 3072, 3];
   const shapes = new Map([
     ['patch_embedding.weight', { shape: [dim, 16, 1, 2, 2] }],
     ['text_embedding.0.weight', { shape: [dim, 256] }],

@@ -63,6 +63,18 @@ describe.each(models)('graphs of %s', (_, open) => {
       }
     });
 
+    test('nothing is narrowed twice, nor what was narrow', async () => {
+      for (const graph of await both()) {
+        const narrowing = graph.nodes.filter((node) => isNarrowing(node) && !isOfWeight(node));
+        const origins = narrowing.map((node) => originOf(node.inputs[0]!));
+        const widened = origins.filter(({ producer }) => producer?.op === 'Cast');
+        expect(widened.map(({ name }) => name)).toEqual([]);
+        const names = origins.map(({ name }) => name);
+        expect(names).toEqual([...new Set(names)]);
+        expect(names.length > 0).toBe(form.products !== undefined);
+      }
+    });
+
     test('no two nodes compute the same', async () => {
       for (const graph of await both()) {
         const seen = new Map<string, string>();
@@ -97,7 +109,7 @@ describe.each(models)('graphs of %s', (_, open) => {
         const allowed = [
           'Reshape',
           'Expand',
-          ...(form.dtype === 'BF16' ? ['Cast'] : []),
+          ...(form.dtype === 'BF16' || (form.products && form.dtype === 'F32') ? ['Cast'] : []),
           ...(form.forWebGpu ? ['Transpose'] : []),
         ];
         expect([...operators].filter((op) => !allowed.includes(op))).toEqual([]);
@@ -266,6 +278,23 @@ function createKeys(): (node: Node) => string {
     return key;
   };
   return ofNode;
+}
+
+/** From float32 to 16 bits, for products; nothing at all for gates. */
+const isNarrowing = ({ op, inputs: [from], outputs: [to] }: Node): boolean =>
+  op === 'Cast' &&
+  !isEmpty(from ?? null) &&
+  from?.dtype === 'float32' &&
+  ['float16', 'bfloat16'].includes(to?.dtype ?? '');
+
+/** Each product narrows a weight for itself, when it is its turn. */
+const isOfWeight = ({ inputs: [from] }: Node): boolean => originOf(from!, () => false).kind === 'external';
+
+/** What a value was before it was moved. */
+function originOf(value: Value, isStop = isGate): Value {
+  const { producer } = value;
+  const isMoved = producer && (isView(producer) || producer.op === 'Transpose') && !isStop(producer);
+  return isMoved ? originOf(producer.inputs[0]!, isStop) : value;
 }
 
 /** A Reshape whose target waits, or nothing appended. */

@@ -36,16 +36,16 @@ async function fetchRun(size: RunSize): Promise<Map<string, Blob>> {
 
 interface Finished {
   readonly losses: readonly number[];
+  readonly lines: readonly string[];
   readonly calls: readonly Call[];
   /** By the names of the files. */
   readonly saved: ReadonlyMap<string, Uint8Array>;
-  readonly lines: readonly string[];
 }
 
-async function train(size: RunSize, device: 'wasm' | 'webgpu'): Promise<Finished> {
+async function train({ size, device, options }: (typeof kinds)[number]): Promise<Finished> {
   const files = await fetchRun(size);
   const readText = async (path: string) => (await files.get(path)?.text()) ?? '';
-  const argv = ['--config_file', 'config.toml', ...browserOptions.split(' ')];
+  const argv = ['--config_file', 'config.toml', ...`${browserOptions} ${options}`.trim().split(' ')];
   const { config } = await resolveOptions({ command: 'train', argv, readText });
   const runtime = await createWebRuntime({
     worker: new Worker('/bundle/runtime-worker.js', { type: 'module' }),
@@ -54,9 +54,9 @@ async function train(size: RunSize, device: 'wasm' | 'webgpu'): Promise<Finished
     wasmPaths: `${location.origin}/onnxruntime/`,
   });
   const losses: number[] = [];
+  const lines: string[] = [];
   const calls: Call[] = [];
   const saved = new Map<string, Uint8Array>();
-  const lines: string[] = [];
   try {
     const { status } = await runTraining(config, {
       files,
@@ -69,7 +69,7 @@ async function train(size: RunSize, device: 'wasm' | 'webgpu'): Promise<Finished
   } finally {
     await runtime.close();
   }
-  return { losses, calls, saved, lines };
+  return { losses, lines, calls, saved };
 }
 
 /**
@@ -84,27 +84,32 @@ const kinds = [
     name: 'WebAssembly',
     device: 'wasm',
     size: 'recorded',
+    options: '',
     rtol: 1e-5,
     perTensor: 3e-4,
+    attention: /^attention over \d+ tokens: whole/,
     place: 'optimizer: on the host, because nothing can stay on wasm between runs',
   },
   {
-    name: 'WebGPU',
+    name: 'WebGPU, with attention in pieces,',
     device: 'webgpu',
     size: 'tiny',
+    options: '--attn_mode chunked --attn_chunk 40',
     rtol: 1e-4,
     perTensor: 1e-4,
+    attention: /^attention over \d+ tokens: \d+ pieces of 40 queries/,
     place: 'optimizer: on webgpu, where weights, gradients and moments stay',
   },
 ] as const;
 
-describe.each(kinds)('20 steps on $name in a worker', ({ device, size, rtol, perTensor, place }) => {
+describe.each(kinds)('20 steps on $name in a worker', (kind) => {
+  const { device, size, rtol, perTensor, attention, place } = kind;
   let reference: Reference;
   let finished: Finished;
 
   beforeAll(async () => {
     reference = await fetchReference(size);
-    finished = await train(size, device);
+    finished = await train(kind);
   }, 600_000);
 
   test('say where the optimizer works', () => {
@@ -113,6 +118,7 @@ describe.each(kinds)('20 steps on $name in a worker', ({ device, size, rtol, per
   });
 
   test('have the losses of Node.js', () => {
+    expect(finished.lines.filter((line) => attention.test(line))).toHaveLength(1);
     expect(reference.losses).toHaveLength(20);
     expect(finished.losses).toBeAllClose(reference.losses, { rtol });
   });

@@ -1,6 +1,7 @@
 import { Graph, computeRmsDeviations, encodeModel, lowerAttention, neg } from '@musubi/onnx-graph';
-import { providerOperators, runsOn } from '@musubi/runtime';
-import { InferenceSession, Tensor, env } from 'onnxruntime-web/webgpu';
+import { probeProducts, providerOperators, runsOn } from '@musubi/runtime';
+import { createWebRuntime, inspectWebGpu } from '@musubi/runtime/web';
+import * as ort from 'onnxruntime-web/webgpu';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { Tensor64 } from '../../onnx-graph/tests/interpreter/index.ts';
@@ -10,7 +11,9 @@ import { differentiate, prepare } from '../../autodiff/tests/gradient-graphs.ts'
 import { createRandom, fromHost, interpret, toHost } from '../../onnx-graph/tests/interpreter/index.ts';
 import { type Case, createCase, operatorCases } from '../../onnx-graph/tests/operator-cases.ts';
 
-let kept: InferenceSession;
+const { InferenceSession, Tensor, env } = ort;
+
+let kept: ort.InferenceSession;
 
 beforeAll(async () => {
   env.wasm.wasmPaths = `${location.origin}/onnxruntime/`;
@@ -33,7 +36,7 @@ async function runOnWebGpu(graph: Graph, feeds: Readonly<Record<string, Tensor64
       const { shape, data } = toHost(feeds[name] ?? { shape: [], data: new Float64Array() }, dtype);
       return [name, new Tensor(dtype as 'float32', data as Float32Array, shape)];
     });
-    const results = await session.run(Object.fromEntries(tensors) as Record<string, Tensor>);
+    const results = await session.run(Object.fromEntries(tensors) as Record<string, ort.Tensor>);
     const outputs = graph.outputs.map(({ name, value: { dtype } }) => {
       const { dims, data } = results[name] ?? new Tensor('float32', [], [0]);
       return [name, fromHost({ dtype, shape: dims, data: data as Float32Array })];
@@ -57,6 +60,32 @@ const otherwise: Readonly<Record<string, readonly number[]>> = {
   // steps of −2: other elements
   Slice: [4],
 };
+
+/** What is used of one, which not every version of TypeScript's DOM types has. */
+interface GpuDevice {
+  readonly features: { has(feature: string): boolean };
+  readonly limits: { readonly maxStorageBufferBindingSize: number; readonly maxBufferSize: number };
+}
+
+describe('the graphics card', () => {
+  test('gives ONNX Runtime all that it offers', async () => {
+    const offered = await inspectWebGpu();
+    expect(offered).toMatchObject({ available: true, reason: '', remedy: '' });
+    const { limits, features } = (await env.webgpu.device) as GpuDevice;
+    expect(offered.maxBindingBytes).toBe(limits.maxStorageBufferBindingSize);
+    expect(offered.maxBufferBytes).toBe(limits.maxBufferSize);
+    expect(offered.float16).toBe(features.has('shader-f16'));
+  });
+
+  test('multiplies in float16 where it has 16-bit floats', async () => {
+    const runtime = await createWebRuntime({ ort, device: 'webgpu', threads: 1 });
+    const { float16 } = await inspectWebGpu();
+    expect(runtime.info.webGpu?.float16).toBe(float16);
+    expect(await probeProducts(runtime, 'float32')).toEqual({ state: 'works', reason: null });
+    expect(await probeProducts(runtime, 'float16')).toMatchObject({ state: float16 ? 'works' : 'fails' });
+    await runtime.close();
+  });
+});
 
 describe('operators on WebGPU', () => {
   const cases = [...(providerOperators.webgpu ?? [])].flatMap((op) =>

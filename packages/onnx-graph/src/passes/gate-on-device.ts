@@ -48,7 +48,7 @@ export function gateOnDevice(graph: Graph): Graph {
 }
 
 /** The zero-length slices in the target of a gate; undefined for other nodes. */
-function waitedFor(node: Node): readonly Value[] | undefined {
+export function waitedFor(node: Node): readonly Value[] | undefined {
   const target = node.op === 'Reshape' ? node.inputs[1]?.producer : null;
   const [copies, ...slices] = target?.op === 'Concat' ? target.inputs : [];
   if (!copies?.data || slices.length === 0) return undefined;

@@ -1,8 +1,9 @@
-import { Graph, type ProductDtype, encodeModel, matmul, narrowProducts, softmax } from '@musubi/onnx-graph';
+import type { ProductDtype } from '@musubi/onnx-graph';
 
 import { execFile } from 'node:child_process';
 
 import { RuntimeError } from '../error.ts';
+import { judge, smallModel } from '../small-model.ts';
 import { loadError } from './engine.ts';
 
 /** What became of a small model on an execution provider. */
@@ -43,50 +44,15 @@ export async function listProviders(options: ProbeOptions): Promise<string[]> {
  */
 export async function probeProvider(provider: string, options: ProbeOptions): Promise<ProviderProbe> {
   const { products = 'float32' } = options;
-  const { model, feed, expected } = smallModel(products);
-  const reply = await ask(options, provider, Buffer.from(model).toString('base64'), JSON.stringify(feed));
+  const { model, x, expected } = smallModel(products);
+  const feed = JSON.stringify({ dims: x.shape, data: Array.from(x.data) });
+  const reply = await ask(options, provider, Buffer.from(model).toString('base64'), feed);
   const probe = { provider, reason: null, largestError: null };
   if ('ended' in reply) {
     return { ...probe, state: reply.isLate ? 'hangs' : 'crashes', reason: `its process ${reply.ended}` };
   }
   if ('error' in reply) return { ...probe, state: 'fails', reason: firstLine(reply.error) };
-  const values = 'values' in reply ? reply.values : [];
-  // what is missing or no number makes the difference NaN
-  const largestError = expected.reduce((most, y, i) => Math.max(most, Math.abs(y - (values[i] ?? Number.NaN))), 0);
-  const works = largestError < largestAllowed[products];
-  const reason = works ? null : `its numbers are off by ${largestError}`;
-  return { provider, state: works ? 'works' : 'differs', reason, largestError };
-}
-
-/** Graphics processors multiply with mantissas of 10 bits where that is allowed; what is broken is off by far more. */
-const largestAllowed = { float32: 5e-3, float16: 1e-2, bfloat16: 5e-2 };
-
-/** `softmax(x·w)` with its result. */
-function smallModel(products: ProductDtype) {
-  const [rows, inner, columns] = [4, 8, 6];
-  const x = Array.from({ length: rows * inner }, (_, i) => Math.sin(i));
-  const w = Array.from({ length: inner * columns }, (_, i) => Math.cos(i));
-  const graph = new Graph('probe');
-  const input = graph.input('x', 'float32', [rows, inner]);
-  graph.output(
-    'y',
-    softmax(matmul(input, graph.constant({ dtype: 'float32', shape: [inner, columns], data: Float32Array.from(w) }))),
-  );
-  const expected = Array.from({ length: rows }, (_, row) => {
-    const product = Array.from({ length: columns }, (__, column) =>
-      Array.from({ length: inner }, (___, k) => (x[row * inner + k] ?? 0) * (w[k * columns + column] ?? 0)).reduce(
-        (a, b) => a + b,
-      ),
-    );
-    const powers = product.map(Math.exp);
-    const sum = powers.reduce((a, b) => a + b);
-    return powers.map((power) => power / sum);
-  }).flat();
-  return {
-    model: encodeModel(narrowProducts(graph, { dtype: products })),
-    feed: { dims: [rows, inner], data: x },
-    expected,
-  };
+  return { provider, ...judge('values' in reply ? reply.values : [], expected, products) };
 }
 
 type Reply =

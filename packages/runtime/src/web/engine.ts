@@ -1,4 +1,5 @@
 import type { OrtModule } from '../create-runtime.ts';
+import type { WebGpuFeatures } from '../types.ts';
 
 import { RuntimeError } from '../error.ts';
 
@@ -29,6 +30,7 @@ export interface EngineOptions {
 export interface Engine {
   readonly device: 'wasm' | 'webgpu';
   readonly threads: number;
+  readonly webGpu?: WebGpuFeatures;
 }
 
 /**
@@ -44,40 +46,55 @@ export async function setUpEngine({ env }: WebOrtModule, options: EngineOptions)
   if (device !== 'wasm' && device !== 'webgpu') {
     throw new RuntimeError('BAD_OPTION', `device is "${String(device)}".`, 'Give "wasm" or "webgpu".');
   }
-  if (device === 'webgpu') await assertWebGpu();
+  const webGpu = device === 'webgpu' ? await requireWebGpu() : null;
   env.wasm.numThreads = globalThis.crossOriginIsolated ? threads : 1;
   env.wasm.proxy = false;
   if (wasmPaths !== undefined) env.wasm.wasmPaths = wasmPaths;
-  return { device, threads: env.wasm.numThreads };
+  return { device, threads: env.wasm.numThreads, ...(webGpu ? { webGpu } : {}) };
 }
 
 function defaultThreads(): number {
   return Math.min(8, Math.ceil((navigator.hardwareConcurrency || 1) / 2));
 }
 
-async function assertWebGpu(): Promise<void> {
-  const { available, reason, remedy } = await inspectWebGpu();
-  if (!available) throw new RuntimeError('PROVIDER_UNAVAILABLE', `WebGPU is not available: ${reason}.`, remedy);
+async function requireWebGpu(): Promise<WebGpuFeatures> {
+  const { available, reason, remedy, ...features } = await inspectWebGpu();
+  if (available) return features;
+  throw new RuntimeError('PROVIDER_UNAVAILABLE', `WebGPU is not available: ${reason}.`, remedy);
 }
 
-export interface WebGpuSupport {
+/** Where it is not available, nothing is offered. */
+export interface WebGpuSupport extends WebGpuFeatures {
   readonly available: boolean;
   /** Why not, a clause; empty where it is available. */
   readonly reason: string;
   /** What to do, a sentence. */
   readonly remedy: string;
-  /** Whether shaders can compute with 16-bit floats. */
-  readonly float16: boolean;
 }
 
-const lacking = (reason: string, remedy: string) => ({ available: false, reason, remedy, float16: false });
+const lacking = (reason: string, remedy: string): WebGpuSupport => ({
+  available: false,
+  reason,
+  remedy,
+  float16: false,
+  maxBindingBytes: 0,
+  maxBufferBytes: 0,
+});
 
 /** The part of WebGPU that is asked for, which not every version of TypeScript's DOM types has. */
 interface Gpu {
-  requestAdapter(): Promise<{ readonly features: { has(feature: string): boolean } } | null>;
+  requestAdapter(options: { readonly powerPreference: 'high-performance' }): Promise<GpuAdapter | null>;
 }
 
-/** Whether this browser, or this worker, has WebGPU, and if not why. */
+interface GpuAdapter {
+  readonly features: { has(feature: string): boolean };
+  readonly limits: { readonly maxStorageBufferBindingSize: number; readonly maxBufferSize: number };
+}
+
+/**
+ * Whether this browser, or this worker, has WebGPU, and if not why; and what its card offers, all of which ONNX Runtime asks
+ * for. Of several cards it is the one that ONNX Runtime takes.
+ */
 export async function inspectWebGpu(): Promise<WebGpuSupport> {
   const gpu = (navigator as { readonly gpu?: Gpu }).gpu;
   if (!globalThis.isSecureContext) {
@@ -87,8 +104,8 @@ export async function inspectWebGpu(): Promise<WebGpuSupport> {
     return lacking('this browser has no navigator.gpu', 'Use a current version of Chrome or Edge, or device "wasm".');
   }
   try {
-    const adapter = await gpu.requestAdapter();
-    if (adapter) return { available: true, reason: '', remedy: '', float16: adapter.features.has('shader-f16') };
+    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (adapter) return { available: true, reason: '', remedy: '', ...featuresOf(adapter) };
     return lacking(
       'the browser offers no graphics adapter',
       'Turn on hardware acceleration and update the graphics driver, or use device "wasm".',
@@ -98,3 +115,9 @@ export async function inspectWebGpu(): Promise<WebGpuSupport> {
     return lacking(`asking for an adapter failed (${why})`, 'Restart the browser, or use device "wasm".');
   }
 }
+
+const featuresOf = ({ features, limits }: GpuAdapter): WebGpuFeatures => ({
+  float16: features.has('shader-f16'),
+  maxBindingBytes: limits.maxStorageBufferBindingSize,
+  maxBufferBytes: limits.maxBufferSize,
+});

@@ -15,18 +15,19 @@ import { machineMemory } from '@musubi/runtime/node';
 import type { RunHooks, TrainOutcome } from './run-hooks.ts';
 
 import { type AssembledRun, assembleRun } from '../assemble-run.ts';
+import { chooseAttention } from '../choose-attention.ts';
+import { chooseProducts } from '../choose-products.ts';
+import { tellSkippedStep } from '../loss-scale.ts';
 import { lowerEightBit } from '../lower-eight-bit.ts';
 import { type RunFacts, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { resolveTimestepBoundary } from '../timestep-boundary.ts';
 import type { LowerWeights } from '../training-model.ts';
 import { type TrainingHooks, train } from '../train.ts';
-import { chooseAttention } from './choose-attention.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
 import { chooseDevice, foldingWeights, graphFor } from './choose-device.ts';
-import { chooseProducts } from './choose-products.ts';
 import { type EightBitContext, type StoredBase, openEightBitBase } from './eight-bit-base.ts';
 import {
   type BaseModel,
@@ -38,8 +39,10 @@ import {
   readNetworkWeights,
 } from './open-parts.ts';
 import { mostSessions, openFixedShapeSessions } from './fixed-shapes.ts';
+import { machineRoom } from './machine-room.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openTrainingSessions } from './training-sessions.ts';
+import { tryProducts } from './try-products.ts';
 import { withFile } from './with-file.ts';
 
 /**
@@ -73,7 +76,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
   const closing: Closing = [];
   try {
     const device = await chooseDevice(config.device, logger);
-    const products = await chooseProducts(config.mixedPrecision, device, logger);
+    const products = await chooseProducts(config.mixedPrecision, device.provider, tryProducts(device.provider), logger);
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing, logger);
     const high = await openHighNoiseModel(config, wan, model, closing);
@@ -84,7 +87,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       storeWeights(config, base, option, merged, { closing, logger, signal: hooks.signal });
     const base = await store(model, 'dit', frozen);
     const highBase = high && (await store(high, 'dit_high_noise', []));
-    const attention = chooseAttention(config, wan, model.config, data);
+    const attention = chooseAttention(config, wan, model.config, data, machineRoom(device));
     logger(attention.reason);
     describeCheckpointing(config, wan.attention(model.config).layers, logger);
     const graphOptions = graphFor(device, config.eightBitBase);
@@ -177,8 +180,7 @@ async function trainAndSave(
   const hooks: TrainingHooks = {
     signal,
     onStep: saving.afterStep,
-    onSkippedStep: (at, scale) =>
-      logger(`Step ${at.step} is left out: its gradients overflow in float16. The loss scale is ${scale} from now on.`),
+    onSkippedStep: tellSkippedStep(logger),
     onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: plan.numEpochs }),
     onEpochEnd: async (at, averageLoss) => {
       onEvent({ type: 'epoch-end', epoch: at.epoch, averageLoss });

@@ -1,10 +1,10 @@
 import type { TrainConfig } from '@musubi/config';
-import type { Runtime } from '@musubi/runtime';
+import { type Runtime, probeProducts } from '@musubi/runtime';
 
 import { blobFiles, loadTrainingData } from '@musubi/dataset';
 import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora';
 import { resolveWeights, wan } from '@musubi/models';
-import { encodeModel } from '@musubi/onnx-graph';
+import { type ProductDtype, encodeModel } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
 
@@ -13,7 +13,10 @@ import type { OpenedDeviceWeights } from '../open-device-weights.ts';
 import type { AdapterFolder } from '../saving.ts';
 
 import { type AssembledRun, assembleRun } from '../assemble-run.ts';
+import { chooseAttention } from '../choose-attention.ts';
+import { chooseProducts } from '../choose-products.ts';
 import { TrainerError } from '../errors.ts';
+import { tellSkippedStep } from '../loss-scale.ts';
 import { type RunFacts, adapterMetadata, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { train } from '../train.ts';
@@ -24,6 +27,8 @@ import {
   gradientsToKeep,
   openOptimizer,
 } from './optimizer-place.ts';
+import { pageRoom } from './page-room.ts';
+import { float16Weights } from './product-weights.ts';
 import { widenCheckpoint } from './widen-checkpoint.ts';
 
 export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
@@ -40,8 +45,8 @@ export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
 
 /**
  * A whole training run on files that a page was given. Base weights are read where they lie, weight by weight; what a
- * second base model, frozen adapters and `.pth` files need is not here. On WebGPU weights of 16 bits are widened first, as
- * those on the graphics card are float32.
+ * second base model, frozen adapters and `.pth` files need is not here. On WebGPU weights are float32, or float16 where
+ * products are (`--mixed_precision fp16`): those of the checkpoint in another type are converted first.
  *
  * @throws typed errors of the packages concerned, each with a remedy. When a run fails after its first step, its adapter
  *   is given to `onSave` first, as `runTraining` of `@musubi/trainer/node` saves it
@@ -50,9 +55,9 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const { files, runtime, logger = () => {} } = options;
   const startedAt = Date.now() / 1000;
   assertSupported(config);
-  if (config.mixedPrecision === 'fp16' || config.mixedPrecision === 'bf16') {
-    logger(`mixed_precision ${config.mixedPrecision}: pages compute in float32.`);
-  }
+  const { device = 'wasm' } = runtime.info;
+  const tryProducts = (dtype: ProductDtype) => probeProducts(runtime, dtype);
+  const products = await chooseProducts(config.mixedPrecision, device, tryProducts, logger);
   const [sessionId = 0, ownSeed = 0] = crypto.getRandomValues(new Uint32Array(2));
   const seed = config.seed ?? ownSeed;
   const pythonRandom = new PythonRandom(seed);
@@ -72,8 +77,10 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const stated = config.modelConfig ?? (await readModelJson(config.dit, files));
   const given = { task: config.task, ...(stated ? { modelConfig: stated } : {}) };
   const model = resolveWeights(checkpoint, wan, given);
-  const forWebGpu = runtime.info.device === 'webgpu';
-  const widened = forWebGpu ? await widenCheckpoint(checkpoint) : null;
+  const attention = chooseAttention(config, wan, model.config, data, pageRoom(runtime.info));
+  logger(attention.reason);
+  const forWebGpu = device === 'webgpu';
+  const widened = forWebGpu ? await widenCheckpoint(checkpoint, float16Weights(products, wan, model)) : null;
   const stored = widened ? resolveWeights(await openSafetensors(blobSource(widened, config.dit)), wan, given) : model;
   const run = assembleRun({
     config,
@@ -84,8 +91,11 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     data,
     pythonRandom,
     networkWeights: await readNetworkWeights(config, files),
+    attention: attention.plan,
     frozen: [],
+    products,
     forWebGpu,
+    widenAtLoad: forWebGpu,
   });
   if (run.notLoaded.length > 0) {
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
@@ -148,6 +158,7 @@ async function trainAndSave(
       onEvent({ type: 'epoch-end', epoch: position.epoch, averageLoss });
       await saving.afterEpoch(position);
     },
+    onSkippedStep: tellSkippedStep(logger),
     onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: run.groupNames }),
     onFailure: async (position) => {
       try {

@@ -44,3 +44,14 @@ test('16-bit floats become float32, and all else stays', async () => {
 test('a file without 16-bit floats is not copied', async () => {
   expect(await widenCheckpoint(await storeOf(whole, bytes))).toBeNull();
 });
+
+test('floats of any width become float16 where that is asked for', async () => {
+  const store = await storeOf(half, brain, whole, bytes);
+  const blob = await widenCheckpoint(store, (name) => name === 'brain' || name === 'whole');
+  const mixed = await openSafetensors(blobSource(blob ?? new Blob(), 'mixed'));
+  const dtypes = [...mixed.tensors.values()].map(({ name, dtype }) => [name, dtype]);
+  expect(Object.fromEntries(dtypes)).toEqual({ brain: 'F16', half: 'F32', whole: 'F16', bytes: 'U8' });
+  expect(await mixed.readFloat32('brain')).toEqual(Float32Array.of(1, 2, -0.25));
+  expect((await mixed.readFloat32('whole'))[0]).toBe(1365 / 4096);
+  expect(await widenCheckpoint(await storeOf(half, bytes), () => true)).toBeNull();
+});

@@ -11,6 +11,7 @@ import { PythonRandom } from '@musubi/random';
 import { machineMemory } from '@musubi/runtime/node';
 
 import { type AssembledRun, assembleRun } from '../../assemble-run.ts';
+import { chooseAttention } from '../../choose-attention.ts';
 import { bindSymbols } from '../../estimate/bind-symbols.ts';
 import { secondsPerParameter, usableShare } from '../../estimate/constants.ts';
 import { type RunMemory, memoryOfGraph } from '../../estimate/memory-of-run.ts';
@@ -18,8 +19,8 @@ import { TrainerError } from '../../errors.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { chooseDevice, foldingWeights, graphFor } from '../choose-device.ts';
-import { chooseAttention } from '../choose-attention.ts';
 import type { StoredBase } from '../eight-bit-base.ts';
+import { machineRoom } from '../machine-room.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import {
   type BaseModel,
@@ -117,7 +118,7 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
       const base = await storedBase(changed, model, 'dit');
       const highBase = high && (await storedBase(changed, high, 'dit_high_noise'));
       const open = highBase && !config.offloadInactiveDit ? [base, highBase] : [base];
-      const attention = chooseAttention(changed, wan, model.config, data).plan;
+      const attention = chooseAttention(changed, wan, model.config, data, machineRoom(device)).plan;
       const graphOptions = graphFor(device, eightBitBase);
       const memory = foldingWeights(memoryFor(open, attention !== 'whole'), graphOptions);
       const run = assembleRun({

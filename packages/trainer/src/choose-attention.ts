@@ -2,16 +2,15 @@ import type { TrainConfig } from '@musubi/config';
 import type { TrainingData } from '@musubi/dataset';
 import type { Architecture } from '@musubi/models';
 
-import { machineMemory } from '@musubi/runtime/node';
+import { type AttentionRoom, type PlannedAttention, planAttention } from './plan-attention.ts';
 
-import { type PlannedAttention, planAttention } from '../plan-attention.ts';
-
-/** How attention is computed on this machine. */
+/** How attention is computed in a run. */
 export const chooseAttention = <Config>(
   config: Pick<TrainConfig, 'attention' | 'gradientCheckpointing' | 'gradientCheckpointingEvery'>,
   architecture: Architecture<Config>,
   modelConfig: Config,
   { datasets }: Pick<TrainingData, 'datasets'>,
+  room: AttentionRoom,
 ): PlannedAttention =>
   planAttention({
     choice: config.attention,
@@ -20,5 +19,5 @@ export const chooseAttention = <Config>(
     datasets,
     gradientCheckpointing: config.gradientCheckpointing,
     gradientCheckpointingEvery: config.gradientCheckpointingEvery,
-    totalMemoryBytes: machineMemory(),
+    ...room,
   });

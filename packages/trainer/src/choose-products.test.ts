@@ -8,7 +8,7 @@ import { chooseProducts } from './choose-products.ts';
 async function choose(asked: MixedPrecision | null, provider: Provider, state: 'works' | 'fails' = 'works') {
   const lines: string[] = [];
   const probe = vi.fn(async () => ({ state, reason: state === 'works' ? null : 'no shader-f16' }));
-  const dtype = await chooseProducts(asked, { provider, deviceId: 0 }, (line) => lines.push(line), probe);
+  const dtype = await chooseProducts(asked, provider, probe, (line) => lines.push(line));
   return { dtype, line: lines.join('\n'), probes: probe.mock.calls.length };
 }
 
@@ -24,6 +24,7 @@ test.each([
   ['fp16', 'cpu', 'cpu has no products in this type'],
   ['bf16', 'cpu', 'cpu has no products in this type'],
   ['bf16', 'webgpu', 'webgpu has no products in this type, only fp16'],
+  ['fp16', 'wasm', 'wasm has no products in this type'],
   ['fp16', 'coreml', 'coreml has no products in this type'],
 ] as const)('%s on %s is float32, and said', async (asked, provider, why) => {
   const line = `mixed_precision ${asked}: ${why}, so all is computed in float32.`;

@@ -3,15 +3,9 @@ import type { ProductDtype } from '@musubi/onnx-graph';
 import type { Provider } from '@musubi/runtime';
 
 import { multipliesIn } from '@musubi/runtime';
-import { type ProviderProbe, findEngine, probeProvider } from '@musubi/runtime/node';
 
-import type { Device } from './choose-device.ts';
-
-/** Tries a small model whose product has this number type. */
-export type ProbeProducts = (
-  provider: Provider,
-  dtype: ProductDtype,
-) => Promise<Pick<ProviderProbe, 'state' | 'reason'>>;
+/** Tries a small model whose product has this number type; where it does not work, `reason` says why. */
+export type TryProducts = (dtype: ProductDtype) => Promise<{ readonly state: string; readonly reason: string | null }>;
 
 const dtypes = { no: 'float32', fp16: 'float16', bf16: 'bfloat16' } as const;
 
@@ -21,9 +15,9 @@ const dtypes = { no: 'float32', fp16: 'float16', bf16: 'bfloat16' } as const;
  */
 export async function chooseProducts(
   asked: MixedPrecision | null,
-  { provider }: Device,
+  provider: Provider,
+  tryProducts: TryProducts,
   logger: (line: string) => void,
-  probe: ProbeProducts = probeOnEngine,
 ): Promise<ProductDtype> {
   const dtype = dtypes[asked ?? 'no'];
   if (dtype === 'float32') return dtype;
@@ -35,12 +29,9 @@ export async function chooseProducts(
     const other = dtype === 'bfloat16' && multipliesIn(provider, 'float16') ? ', only fp16' : '';
     return inFloat32(`${provider} has no products in this type${other}`);
   }
-  const { state, reason } = await probe(provider, dtype);
+  const { state, reason } = await tryProducts(dtype);
   if (state !== 'works') return inFloat32(`${provider} cannot be used with it here (${reason ?? state})`);
   const scaled = dtype === 'float16' ? ', with a loss scale' : '';
   logger(`mixed_precision ${asked}: matrix products in ${dtype}, all else in float32${scaled}.`);
   return dtype;
 }
-
-const probeOnEngine: ProbeProducts = (provider, products) =>
-  probeProvider(provider, { enginePath: findEngine().path, products });

@@ -1,0 +1,17 @@
+import { machineMemory } from '@musubi/runtime/node';
+
+import type { AttentionRoom } from '../plan-attention.ts';
+import type { Device } from './choose-device.ts';
+
+/**
+ * What every WebGPU device offers for one buffer (WebGPU, §3.6.2 "limits"). Cards have more, but the binding for Node.js does
+ * not say how much, and a step with a larger tensor than its card takes fails. The 128 MiB of a binding do not matter: ONNX
+ * Runtime 1.30 binds a larger buffer in parts, which shaders have places for where these are two.
+ */
+const bufferOfWebGpu = 256 * 2 ** 20;
+
+/** What this machine and this device have for scores. */
+export const machineRoom = ({ provider }: Pick<Device, 'provider'>): AttentionRoom => ({
+  totalMemoryBytes: machineMemory(),
+  ...(provider === 'webgpu' ? { largestTensorBytes: bufferOfWebGpu } : {}),
+});
