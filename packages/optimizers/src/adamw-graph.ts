@@ -1,6 +1,6 @@
-import { add, apply, div, Graph, mul, scalar, sqrt, sub } from '@musubi/onnx-graph';
+import { add, apply, div, Graph, min, mul, scalar, sqrt, sub, type Value } from '@musubi/onnx-graph';
 
-import { assertParameters, type GraphGroup, index, oneMinusPower, squaredNorm } from './internal/graph-parts.ts';
+import { assertParameters, type GraphGroup, index, oneMinusPower, squaredNorm, sumOf } from './internal/graph-parts.ts';
 
 export type AdamwGraphGroup = GraphGroup;
 
@@ -13,6 +13,15 @@ export interface AdamwGraphOptions {
   readonly weightDecay?: number;
   /** limit of the norm of all gradients together; default 0, no limit */
   readonly maxGradNorm?: number;
+  /** Take `gradient_scale` [], by which gradients are multiplied first, e.g. 1/n for the sum over n batches. Default false. */
+  readonly scalesGradients?: boolean;
+  /**
+   * Take what rates and step number amount to as inputs, see {@link adamwFactors}, in place of `step` and
+   * `learning_rates`: for devices whose functions are rough, or which do not compute some of them. Default false.
+   */
+  readonly factorsAsInputs?: boolean;
+  /** Give `weight_sum` [], the sum of all new weights: it is no number where one of them is not. Default false. */
+  readonly sumsWeights?: boolean;
 }
 
 /** Names of the inputs of one parameter, and `updated` for the output that takes the place of an input. */
@@ -29,41 +38,117 @@ export const adamwGraphNames = {
  *
  * Inputs: `step` [] counted from 1, `learning_rates` [groups], and for each parameter P `P`, `grad/P`, `exp_avg.P`,
  * `exp_avg_sq.P`. Outputs: `new/P`, `new/exp_avg.P`, `new/exp_avg_sq.P`, and `gradient_norm` [], the norm of all
- * gradients before clipping. All are float32; the moments have the keys of the optimizer's state.
+ * gradients before clipping, whose square must be a float32. All are float32; the moments have the keys of the optimizer's
+ * state.
  *
  * @throws {OptimizerError} `BAD_PARAMETERS` without a parameter; a `GraphError` for two parameters of a name
  */
 export function adamwGraph(groups: readonly AdamwGraphGroup[], options: AdamwGraphOptions = {}): Graph {
-  const { betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01, maxGradNorm = 0 } = options;
+  const { betas: [beta1, beta2] = defaultBetas, maxGradNorm = 0, scalesGradients = false } = options;
   assertParameters(groups);
   const graph = new Graph('adamw');
-  const step = graph.input('step', 'float32', []);
-  const learningRates = graph.input('learning_rates', 'float32', [groups.length]);
+  const factors = options.factorsAsInputs
+    ? factorInputs(graph, groups.length, options)
+    : computedFactors(graph, groups.length, options);
   const items = groups.flatMap(({ parameters }, group) =>
     parameters.map((parameter) => ({ ...parameter, group, ...inputsOf(graph, parameter) })),
   );
 
-  const norm = sqrt(items.map(({ gradient }) => squaredNorm(gradient)).reduce(add));
+  const scale = scalesGradients ? graph.input('gradient_scale', 'float32', []) : null;
+  const unscaled = sqrt(items.map(({ gradient }) => squaredNorm(gradient)).reduce(add));
+  const norm = scale ? mul(unscaled, scale) : unscaled;
   graph.output('gradient_norm', norm);
-  const clip = maxGradNorm > 0 ? apply('Min', [div(maxGradNorm, add(norm, 1e-6)), scalar(graph, 1)]) : null;
-
-  const firstCorrection = oneMinusPower(beta1, step);
-  const secondCorrection = sqrt(oneMinusPower(beta2, step));
-  const rates = groups.map((_, k) => apply('Gather', [learningRates, index(graph, k)], { axis: 0 }));
+  const share = shareOfGradient(norm, maxGradNorm, scale);
+  // one constant for all parameters
+  const [firstShare, secondKeep, secondShare] = [1 - beta1, beta2, 1 - beta2].map((x) => scalar(graph, x)) as Three;
+  const sums: Value[] = [];
 
   for (const { name, group, parameter, gradient, firstMoment, secondMoment } of items) {
-    const rate = rates[group]!;
-    const g = clip ? mul(gradient, clip) : gradient;
-    const m = add(firstMoment, mul(sub(g, firstMoment), 1 - beta1));
-    const v = add(mul(secondMoment, beta2), mul(mul(g, g), 1 - beta2));
-    const direction = div(m, add(div(sqrt(v), secondCorrection), eps));
-    const kept = weightDecay === 0 ? parameter : mul(parameter, sub(1, mul(rate, weightDecay)));
-    const p = sub(kept, mul(direction, div(rate, firstCorrection)));
+    const { keep, rate } = factors.groups[group]!;
+    const g = share === null ? gradient : mul(gradient, share);
+    const m = add(firstMoment, mul(sub(g, firstMoment), firstShare));
+    const v = add(mul(secondMoment, secondKeep), mul(mul(g, secondShare), g));
+    const change = div(mul(m, rate), add(sqrt(v), factors.smallest));
+    const p = sub(keep ? mul(parameter, keep) : parameter, change);
     graph.output(adamwGraphNames.updated(name), p);
     graph.output(adamwGraphNames.updated(firstMoment.name), m);
     graph.output(adamwGraphNames.updated(secondMoment.name), v);
+    if (options.sumsWeights) sums.push(sumOf(p));
   }
+  if (options.sumsWeights) graph.output('weight_sum', sums.reduce(add));
   return graph;
+}
+
+const defaultBetas = [0.9, 0.999] as const;
+const defaultEps = 1e-8;
+const defaultWeightDecay = 0.01;
+type Three = [Value, Value, Value];
+
+/** What all weights share in a step. With c₁ = 1 − β₁ᵗ and c₂ = √(1 − β₂ᵗ), so that a weight takes one division. */
+interface Factors {
+  /** eps·c₂ */
+  readonly smallest: Value;
+  readonly groups: readonly {
+    /** 1 − lr·wd; null without weight decay */
+    readonly keep: Value | null;
+    /** lr·c₂/c₁ */
+    readonly rate: Value;
+  }[];
+}
+
+function computedFactors(graph: Graph, count: number, options: AdamwGraphOptions): Factors {
+  const { betas: [beta1, beta2] = defaultBetas, eps = defaultEps, weightDecay = defaultWeightDecay } = options;
+  const step = graph.input('step', 'float32', []);
+  const learningRates = graph.input('learning_rates', 'float32', [count]);
+  const first = oneMinusPower(beta1, step);
+  const second = sqrt(oneMinusPower(beta2, step));
+  return {
+    smallest: mul(second, eps),
+    groups: Array.from({ length: count }, (_, k) => {
+      const rate = apply('Gather', [learningRates, index(graph, k)], { axis: 0 });
+      return {
+        keep: weightDecay === 0 ? null : sub(1, mul(rate, weightDecay)),
+        rate: mul(div(rate, first), second),
+      };
+    }),
+  };
+}
+
+function factorInputs(graph: Graph, count: number, { weightDecay }: AdamwGraphOptions): Factors {
+  return {
+    smallest: graph.input('smallest', 'float32', []),
+    groups: Array.from({ length: count }, (_, k) => ({
+      keep: weightDecay === 0 ? null : graph.input(`keep.${k}`, 'float32', []),
+      rate: graph.input(`rate.${k}`, 'float32', []),
+    })),
+  };
+}
+
+/**
+ * What the graph takes with `factorsAsInputs` at a step, counted from 1: for each group k `rate.k` and, with weight decay,
+ * `keep.k`, and `smallest`, all of shape []. They are computed in doubles and rounded once, as those of the optimizer on
+ * arrays are.
+ */
+export function adamwFactors(
+  step: number,
+  learningRates: readonly number[],
+  options: AdamwGraphOptions = {},
+): Record<string, number> {
+  const { betas: [beta1, beta2] = defaultBetas, eps = defaultEps, weightDecay = defaultWeightDecay } = options;
+  const first = 1 - beta1 ** step;
+  const second = Math.fround(Math.sqrt(1 - beta2 ** step));
+  const entries = learningRates.flatMap((rate, k): [string, number][] => [
+    [`rate.${k}`, Math.fround(Math.fround(rate / first) * second)],
+    ...(weightDecay === 0 ? [] : [[`keep.${k}`, Math.fround(1 - rate * weightDecay)] satisfies [string, number]]),
+  ]);
+  return { smallest: Math.fround(Math.fround(eps) * second), ...Object.fromEntries(entries) };
+}
+
+/** By what gradients are multiplied: min(1, maxNorm / (norm + 1e-6)) and the scale that the norm has already. */
+function shareOfGradient(norm: Value, maxNorm: number, scale: Value | null): Value | null {
+  if (maxNorm <= 0) return scale;
+  const clip = min(div(maxNorm, add(norm, 1e-6)), 1);
+  return scale ? mul(clip, scale) : clip;
 }
 
 function inputsOf(graph: Graph, { name, shape }: { readonly name: string; readonly shape: readonly number[] }) {

@@ -4,7 +4,14 @@ import { describe, expect, test } from 'vitest';
 
 import { clipGradNorm, createOptimizer } from '../src/index.ts';
 import type { ParameterGroup } from '../src/index.ts';
-import { adamwGraph, adamwGraphNames as names } from '../src/graph.ts';
+import {
+  adamwFactors,
+  adamwGraph,
+  adamwGraphNames as names,
+  adamwGraphOptions,
+  gradientSumGraph,
+  gradientSumNames,
+} from '../src/graph.ts';
 import type { AdamwGraphOptions } from '../src/graph.ts';
 
 const scalarShape: number[] = [];
@@ -32,27 +39,46 @@ async function createGraphStepper(groups: readonly ParameterGroup[], options: Ad
   const session = await InferenceSession.create(encodeModel(adamwGraph(groups, options)));
   const parameters = groups.flatMap((group) => group.parameters);
   const state = new Map<string, Tensor>();
+  let weightSum = NaN;
   for (const { name, data, shape } of parameters) {
     state.set(name, new Tensor('float32', data.slice(), shape));
     for (const key of [names.firstMoment(name), names.secondMoment(name)]) {
       state.set(key, new Tensor('float32', new Float32Array(data.length), shape));
     }
   }
-  const step = async (t: number, gradients: ReadonlyMap<string, Float32Array>, rates: readonly number[]) => {
+  const step = async (t: number, gradients: ReadonlyMap<string, Float32Array>, rates: readonly number[], scale = 1) => {
     const feeds: Record<string, Tensor> = {
       ...Object.fromEntries(state),
-      step: new Tensor('float32', Float32Array.of(t), []),
-      learning_rates: new Tensor('float32', Float32Array.from(rates), [rates.length]),
+      ...(options.factorsAsInputs
+        ? scalars(adamwFactors(t, rates, options))
+        : {
+            step: new Tensor('float32', Float32Array.of(t), []),
+            learning_rates: new Tensor('float32', Float32Array.from(rates), [rates.length]),
+          }),
+      ...(options.scalesGradients ? scalars({ gradient_scale: scale }) : {}),
     };
     for (const { name, shape } of parameters) {
       feeds[names.gradient(name)] = new Tensor('float32', gradients.get(name)!, shape);
     }
     const outputs = await session.run(feeds);
     for (const key of state.keys()) state.set(key, outputs[names.updated(key)]!);
+    weightSum = Number(outputs['weight_sum']?.data[0] ?? NaN);
     return outputs['gradient_norm']!.data[0] as number;
   };
-  return { step, state };
+  return {
+    step,
+    state,
+    /** After the last step. */
+    get weightSum() {
+      return weightSum;
+    },
+  };
 }
+
+const scalars = (numbersByName: Readonly<Record<string, number>>): Record<string, Tensor> =>
+  Object.fromEntries(
+    Object.entries(numbersByName).map(([name, x]) => [name, new Tensor('float32', Float32Array.of(x), scalarShape)]),
+  );
 
 describe.each<[string, AdamwGraphOptions, Record<string, unknown>]>([
   ['the defaults', {}, {}],
@@ -63,6 +89,12 @@ describe.each<[string, AdamwGraphOptions, Record<string, unknown>]>([
   ],
   ['no first moment and no decay', { betas: [0, 0.9], weightDecay: 0 }, { betas: [0, 0.9], weight_decay: 0 }],
   ['clipping', { maxGradNorm: 0.5 }, {}],
+  ['factors as inputs', { factorsAsInputs: true }, {}],
+  [
+    'factors as inputs and no decay',
+    { factorsAsInputs: true, weightDecay: 0, betas: [0.5, 0.9], eps: 1e-3, maxGradNorm: 0.5 },
+    { weight_decay: 0, betas: [0.5, 0.9], eps: 1e-3 },
+  ],
 ])('adamwGraph with %s', (_, options, args) => {
   test('equals the optimizer on arrays over 12 steps', async () => {
     const groups = makeGroups();
@@ -120,3 +152,87 @@ test('is exact in its bias corrections from the first step to the hundred-thousa
 function one(x: number): Tensor {
   return new Tensor('float32', Float32Array.of(x), [1]);
 }
+
+test('factors from doubles are those of the optimizer on arrays', async () => {
+  // all in order and rounded alike, so that only the root may differ, by one rounding
+  const groups = makeGroups();
+  const optimizer = createOptimizer('AdamW', groups);
+  const graph = await createGraphStepper(groups, { factorsAsInputs: true });
+  const parameters = groups.flatMap((group) => group.parameters);
+  for (const t of [1, 2, 3]) {
+    const gradients = new Map(parameters.map(({ name, data }, k) => [name, numbers(data.length, 10 * t + k)]));
+    await graph.step(t, gradients, [1e-3, 4e-3]);
+    optimizer.step(gradients, [1e-3, 4e-3]);
+  }
+  for (const { name, data } of parameters) {
+    expect(graph.state.get(name)!.data as Float32Array).toBeAllClose(data, { atol: 1e-9, rtol: 1.2e-7 });
+  }
+});
+
+test.each([0, 0.5])('scales gradients before their norm and its limit %d', async (maxGradNorm) => {
+  const groups = makeGroups();
+  const parameters = groups.flatMap((group) => group.parameters);
+  const gradients = new Map(parameters.map(({ name, data }, k) => [name, numbers(data.length, 10 + k)]));
+  const graph = await createGraphStepper(groups, { maxGradNorm, scalesGradients: true });
+  const norm = await graph.step(1, gradients, [1e-3, 4e-3], 1 / 3);
+  const scaled = new Map(Array.from(gradients, ([name, g]) => [name, g.map((x) => x / 3)]));
+  expect([norm]).toBeAllClose([clipGradNorm(scaled, maxGradNorm)], { rtol: 1e-6 });
+  createOptimizer('AdamW', groups).step(scaled, [1e-3, 4e-3]);
+  for (const { name, data } of parameters) {
+    expect(graph.state.get(name)!.data as Float32Array).toBeAllClose(data, { atol: 1e-7, rtol: 1e-6 });
+  }
+});
+
+test('the sum of the weights tells whether all are finite', async () => {
+  const groups = makeGroups();
+  const graph = await createGraphStepper(groups, { sumsWeights: true, weightDecay: 0 });
+  const gradients = new Map(
+    groups.flatMap((g) => g.parameters).map(({ name, data }) => [name, numbers(data.length, 1)]),
+  );
+  await graph.step(1, gradients, [0, 0]);
+  const sum = groups.flatMap((g) => g.parameters).reduce((all, { data }) => all + data.reduce((a, b) => a + b, 0), 0);
+  expect(graph.weightSum).toBeCloseTo(sum, 5);
+  await graph.step(2, gradients, [0, 3.4e38]);
+  await graph.step(3, gradients, [0, 3.4e38]);
+  expect(graph.weightSum).not.toBeCloseTo(sum, 5);
+  expect(Number.isFinite(graph.weightSum)).toBe(false);
+});
+
+test('gradients of batches are added up', async () => {
+  const parameters = [
+    { name: 'a', shape: [2, 3] },
+    { name: 's', shape: scalarShape },
+  ];
+  const session = await InferenceSession.create(encodeModel(gradientSumGraph({ parameters })));
+  const feeds = Object.fromEntries(
+    parameters.flatMap(({ name, shape }, k) => {
+      const size = shape.reduce((product, n) => product * n, 1);
+      return [
+        [gradientSumNames.sum(name), new Tensor('float32', numbers(size, k), shape)],
+        [gradientSumNames.gradient(name), new Tensor('float32', numbers(size, k + 7), shape)],
+      ];
+    }),
+  ) as Record<string, Tensor>;
+  const outputs = await session.run(feeds);
+  for (const [k, { name }] of parameters.entries()) {
+    const sum = outputs[gradientSumNames.updated(name)]!;
+    expect(sum.data).toEqual(numbers(sum.data.length, k).map((x, i) => x + numbers(sum.data.length, k + 7)[i]!));
+  }
+  expect(() => gradientSumGraph({ parameters: [] })).toThrow(expect.objectContaining({ code: 'BAD_PARAMETERS' }));
+});
+
+test('only AdamW has a graph, and its arguments are those of the optimizer', () => {
+  const defaults = { betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.01 };
+  expect(adamwGraphOptions('AdamW')).toEqual(defaults);
+  expect(adamwGraphOptions('torch.optim.AdamW', { fused: true })).toEqual(defaults);
+  const args = { betas: [0.5, 0.9], eps: 1e-4, weight_decay: 0.3 };
+  expect(adamwGraphOptions('adamw', args)).toEqual({ betas: [0.5, 0.9], eps: 1e-4, weightDecay: 0.3 });
+  expect(adamwGraphOptions('AdamW', { amsgrad: true })).toBeNull();
+  for (const other of ['Adam', 'AdamW8bit', 'SGD', 'schedulefree.AdamWScheduleFree']) {
+    expect(adamwGraphOptions(other), other).toBeNull();
+  }
+  expect(() => adamwGraphOptions('AdamW', { betas: 1 })).toThrow(
+    expect.objectContaining({ code: 'OPTIMIZER_ARGUMENT' }),
+  );
+  expect(() => adamwGraphOptions('AdamV')).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTIMIZER' }));
+});

@@ -1,26 +1,43 @@
-import type { HostTensor } from '@musubi/onnx-graph';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 
+import type { DeviceTensors, TensorsOfSession } from './device-tensors.ts';
+import type { Runs } from './session-runs.ts';
 import type { Runtime, RuntimeInfo, Session, SessionRequest } from './types.ts';
 
+import { createDeviceTensors } from './device-tensors.ts';
 import { RuntimeError } from './error.ts';
 import { explain } from './explain.ts';
-import { checkFeeds, checkOutputs } from './feeds.ts';
+import { checkOutputs } from './feeds.ts';
+import { type KeptTensor, createRuns, disposeEach } from './session-runs.ts';
 import { toSessionOptions } from './session-options.ts';
-import { checkTensor, toHostTensor } from './tensors.ts';
 
 /** What is used of `onnxruntime-node`, `onnxruntime-web` or another module with the API of `onnxruntime-common`. */
 export interface OrtModule {
   readonly InferenceSession: {
     create(model: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
   };
-  readonly Tensor: new (type: Tensor.Type, data: Tensor.DataType, dims: readonly number[]) => Tensor;
+  readonly Tensor: {
+    new (type: Tensor.Type, data: Tensor.DataType, dims: readonly number[]): Tensor;
+    /** Where outputs can stay on the device. */
+    readonly fromGpuBuffer?: (
+      buffer: Tensor.GpuBufferType,
+      options: { readonly dataType: Tensor.GpuBufferDataTypes; readonly dims: readonly number[] },
+    ) => Tensor;
+  };
   readonly env: { readonly versions: object };
 }
 
 export interface RuntimeOptions {
   /** Called with each request before its session is created, e.g. to resolve files. */
   readonly prepare?: (request: SessionRequest) => Promise<SessionRequest>;
+  /** Whether the module can keep outputs on the device. Default false. */
+  readonly keepsOnDevice?: boolean;
+}
+
+interface ManageOptions {
+  readonly isProfiled: boolean;
+  readonly keepOnDevice: readonly string[];
+  readonly label: string;
 }
 
 /**
@@ -30,57 +47,79 @@ export interface RuntimeOptions {
 export function createRuntime(ort: OrtModule, options: RuntimeOptions = {}): Runtime {
   const inOrder = createQueue();
   const open = new Set<() => Promise<void>>();
+  const tensors: DeviceTensors<KeptTensor> = createDeviceTensors();
   let closing: Promise<void> | undefined;
 
   async function createSession(request: SessionRequest): Promise<Session> {
-    const { label = 'model', profileFilePrefix } = request;
+    const { label = 'model', profileFilePrefix, keepOnDevice = [], providers = ['webgpu'] } = request;
     refuseIf(closing, label);
+    const canKeep = options.keepsOnDevice === true && providers.includes('webgpu');
+    if (keepOnDevice.length > 0 && !canKeep) throw nothingStays(label);
     return inOrder(async () => {
       const session = await load(ort, options.prepare ? await options.prepare(request) : refuseFiles(request), label);
-      return manage(session, profileFilePrefix !== undefined, label);
+      return manage(session, { isProfiled: profileFilePrefix !== undefined, keepOnDevice: [...keepOnDevice], label });
     });
   }
 
   /** A function of its own, so that what a session keeps does not keep its request, which may hold gigabytes. */
-  function manage(session: InferenceSession, isProfiled: boolean, label: string): Session {
+  async function manage(
+    session: InferenceSession,
+    { isProfiled, keepOnDevice, label }: ManageOptions,
+  ): Promise<Session> {
+    const own = tensors.ofSession();
     const endProfile = once(async () => {
       if (isProfiled) session.endProfiling();
     });
     const dispose = once(async () => {
       open.delete(dispose);
+      disposeEach(own.releaseAll());
       await unload(session, endProfile, label);
     });
     open.add(dispose);
-    return wrap(session, endProfile, dispose, label);
+    if (keepOnDevice.length > 0) await assertOutputs(session, keepOnDevice, label, dispose);
+    return wrap(createRuns(ort, session, { label, keepOnDevice, tensors, own, inOrder }), endProfile, dispose, own);
   }
 
   function wrap(
-    session: InferenceSession,
+    { session, label, run, runOnDevice }: Runs,
     endProfile: () => Promise<void>,
     dispose: () => Promise<void>,
-    label: string,
+    own: TensorsOfSession<KeptTensor>,
   ): Session {
     let released: Promise<void> | undefined;
+    const refuseIfOver = (): void => {
+      refuseIf(closing, label);
+      if (!released) return;
+      throw new RuntimeError('SESSION_RELEASED', 'the session was released.', 'Create it again.', { label });
+    };
     return {
       inputNames: session.inputNames,
       outputNames: session.outputNames,
       async run(feeds, outputs = session.outputNames) {
-        refuseIf(closing, label);
-        if (released) {
-          throw new RuntimeError('SESSION_RELEASED', 'the session was released.', 'Create it again.', { label });
-        }
-        return inOrder(() => runOnce(ort, session, feeds, outputs, label));
+        refuseIfOver();
+        return run(feeds, outputs);
+      },
+      async runOnDevice(feeds) {
+        refuseIfOver();
+        return runOnDevice(feeds);
       },
       endProfile: () => inOrder(endProfile),
       release() {
-        released ??= inOrder(dispose);
+        if (!released) {
+          // none of them is taken by a later run, and those asked for finish first
+          const kept = own.releaseAll();
+          released = inOrder(async () => {
+            disposeEach(kept);
+            await dispose();
+          });
+        }
         return released;
       },
     };
   }
 
   return {
-    info: describe(ort),
+    info: { ...describe(ort), ...(options.keepsOnDevice ? { keepsOnDevice: true } : {}) },
     createSession,
     close() {
       closing ??= inOrder(async () => {
@@ -94,8 +133,10 @@ export function createRuntime(ort: OrtModule, options: RuntimeOptions = {}): Run
   };
 }
 
+type Queue = <T>(operation: () => Promise<T>) => Promise<T>;
+
 /** Runs functions one after another; a failed one does not stop the next. */
-function createQueue(): <T>(operation: () => Promise<T>) => Promise<T> {
+function createQueue(): Queue {
   let last: Promise<unknown> = Promise.resolve();
   return (operation) => {
     const result = last.then(operation);
@@ -141,30 +182,25 @@ async function unload(session: InferenceSession, endProfile: () => Promise<void>
   }
 }
 
-async function runOnce(
-  ort: OrtModule,
+const nothingStays = (label: string): RuntimeError =>
+  new RuntimeError(
+    'NOTHING_STAYS_ON_DEVICE',
+    'outputs cannot stay on the device of this runtime.',
+    'Leave out keepOnDevice, or use a runtime whose info.keepsOnDevice is true: WebGPU in browsers.',
+    { label },
+  );
+
+async function assertOutputs(
   session: InferenceSession,
-  feeds: Readonly<Record<string, HostTensor>>,
-  outputs: readonly string[],
+  names: readonly string[],
   label: string,
-): Promise<Record<string, HostTensor>> {
-  checkFeeds(session, feeds, label);
-  checkOutputs(session, outputs, label);
-  const tensors = Object.entries(feeds).map(([name, tensor]): [string, Tensor] => {
-    const dtype = checkTensor(name, tensor, { label });
-    return [name, new ort.Tensor(dtype, tensor.data as Tensor.DataType, tensor.shape)];
-  });
+  dispose: () => Promise<void>,
+): Promise<void> {
   try {
-    const results = await session.run(Object.fromEntries(tensors), [...outputs]);
-    const hosted: Record<string, HostTensor> = {};
-    for (const name of outputs) {
-      const tensor = results[name];
-      if (!tensor) throw new RuntimeError('INTERNAL', `internal: no output "${name}".`, 'Please report it.', { label });
-      hosted[name] = toHostTensor(tensor.type, tensor.dims, await tensor.getData());
-    }
-    return hosted;
+    checkOutputs(session, names, label);
   } catch (error) {
-    throw explain(error, 'RUN_FAILED', { label });
+    await dispose();
+    throw error;
   }
 }
 

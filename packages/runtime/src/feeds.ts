@@ -1,5 +1,6 @@
-import type { HostTensor } from '@musubi/onnx-graph';
 import type { InferenceSession } from 'onnxruntime-common';
+
+import type { Feed } from './types.ts';
 
 import { RuntimeError } from './error.ts';
 
@@ -11,7 +12,7 @@ type Described = Pick<InferenceSession, 'inputNames' | 'outputNames' | 'inputMet
  *
  * @throws {RuntimeError} `UNKNOWN_INPUT`, `MISSING_INPUT`, `DTYPE_MISMATCH`, `SHAPE_MISMATCH`
  */
-export function checkFeeds(session: Described, feeds: Readonly<Record<string, HostTensor>>, label: string): void {
+export function checkFeeds(session: Described, feeds: Readonly<Record<string, Feed>>, label: string): void {
   const declared = new Map(session.inputMetadata.map((input) => [input.name, input]));
   for (const name of session.inputNames) {
     if (!feeds[name]) {
@@ -32,7 +33,7 @@ export function checkFeeds(session: Described, feeds: Readonly<Record<string, Ho
   }
 }
 
-function checkType(input: InferenceSession.TensorValueMetadata, tensor: HostTensor, label: string): void {
+function checkType(input: InferenceSession.TensorValueMetadata, tensor: Feed, label: string): void {
   const { name, type, shape } = input;
   const facts = { label, tensor: name };
   if (tensor.dtype !== type) {

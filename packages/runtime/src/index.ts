@@ -1,5 +1,8 @@
 export type {
+  DeviceRun,
+  DeviceTensor,
   ExternalContent,
+  Feed,
   Provider,
   Runtime,
   RuntimeInfo,

@@ -22,6 +22,7 @@ export function toSessionOptions(request: SessionRequest): InferenceSession.Sess
     ...(memory.threads === undefined ? {} : { intraOpNumThreads: memory.threads }),
     logSeverityLevel: fatal,
     ...(profileFilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix }),
+    ...(request.keepOnDevice ? { preferredOutputLocation: onDevice(request.keepOnDevice) } : {}),
     ...(externalData ? { externalData: contents(externalData) } : {}),
     extra: extraOptions(
       memory,
@@ -31,6 +32,9 @@ export function toSessionOptions(request: SessionRequest): InferenceSession.Sess
     ),
   };
 }
+
+const onDevice = (names: readonly string[]): Record<string, 'gpu-buffer'> =>
+  Object.fromEntries(names.map((name) => [name, 'gpu-buffer']));
 
 /** Providers that take a `deviceId`, which is all that the binding for Node.js passes to CUDA. */
 const hasDevices: ReadonlySet<Provider> = new Set<Provider>(['cuda', 'dml']);

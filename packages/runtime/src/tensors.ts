@@ -82,13 +82,20 @@ function fits(data: TypedArray, dtype: HostDataType): boolean {
   return data instanceof arrays[dtype] || (dtype === 'float16' && data.constructor.name === 'Float16Array');
 }
 
+/** The element type of an output of ONNX Runtime, which cannot be bfloat16 or an 8-bit float. */
+export function toHostDataType(type: string): HostDataType {
+  if (isHostDataType(type)) return type;
+  throw new RuntimeError('INTERNAL', `internal: an output of type ${type}.`, 'Please report it.');
+}
+
 /** An output of ONNX Runtime as a host tensor; float16 as bits, whether or not there is a Float16Array. */
 export function toHostTensor(dtype: string, shape: readonly number[], data: unknown): HostTensor {
-  if (!isHostDataType(dtype) || !ArrayBuffer.isView(data)) {
-    throw new RuntimeError('INTERNAL', `internal: an output of type ${dtype}.`, 'Please report it.');
+  const type = toHostDataType(dtype);
+  if (!ArrayBuffer.isView(data)) {
+    throw new RuntimeError('INTERNAL', `internal: an output of type ${dtype} without data.`, 'Please report it.');
   }
   const array = data as TypedArray;
-  if (array instanceof arrays[dtype]) return { dtype, shape, data: array };
+  if (array instanceof arrays[type]) return { dtype: type, shape, data: array };
   const { buffer, byteOffset, byteLength } = array;
-  return { dtype, shape, data: new (arrayOf(dtype))(buffer, byteOffset, byteLength / array.BYTES_PER_ELEMENT) };
+  return { dtype: type, shape, data: new (arrayOf(type))(buffer, byteOffset, byteLength / array.BYTES_PER_ELEMENT) };
 }

@@ -1,4 +1,4 @@
-import type { HostTensor } from '@musubi/onnx-graph';
+import type { DataType, HostTensor } from '@musubi/onnx-graph';
 
 import type { MemoryPlan } from './memory-plan.ts';
 
@@ -21,6 +21,8 @@ export interface RuntimeInfo {
   readonly device?: Provider;
   /** Threads of an operator on the CPU, where they are set for the whole runtime. */
   readonly threads?: number;
+  /** Whether outputs can stay on the device between runs, see `keepOnDevice`. Default false. */
+  readonly keepsOnDevice?: boolean;
   /** What the graphics card offers, where the runtime was made for WebGPU and can ask. */
   readonly webGpu?: WebGpuFeatures;
 }
@@ -52,6 +54,11 @@ export interface SessionRequest {
   readonly optimization?: 'basic' | 'extended' | 'all';
   /** Refuse a model of which a node would run on the CPU though `providers` do not name it. */
   readonly onDeviceOnly?: boolean;
+  /**
+   * Names of outputs that stay where they were computed, for `runOnDevice`. Only where {@link RuntimeInfo.keepsOnDevice}:
+   * WebGPU in browsers. The binding for Node.js cannot do it.
+   */
+  readonly keepOnDevice?: readonly string[];
   /** Default `['cpu']`, in browsers the device of the runtime. */
   readonly providers?: readonly Provider[];
   /** Folder in which the model's external data locations are looked up. Links are followed. Node only. */
@@ -83,6 +90,33 @@ export interface UrlRange {
   readonly range: readonly [start: number, end: number];
 }
 
+/**
+ * An output in the memory of the device. It may be fed to every session of its runtime, as often as is wanted, until it or
+ * the session that computed it is released; what lies on the device never crosses unless `read` asks for it.
+ */
+export interface DeviceTensor {
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  /**
+   * A copy in host memory.
+   *
+   * @throws {RuntimeError} (rejects) `TENSOR_RELEASED`
+   */
+  read(): Promise<HostTensor>;
+  /** Frees the memory after the runs already asked for. Calling it again does nothing. */
+  release(): Promise<void>;
+}
+
+/** What an input takes in `runOnDevice`. */
+export type Feed = HostTensor | DeviceTensor;
+
+/** What a run gives, by the names of the outputs. */
+export interface DeviceRun {
+  readonly outputs: Record<string, HostTensor>;
+  /** Those of `keepOnDevice`, which the caller releases. */
+  readonly kept: Record<string, DeviceTensor>;
+}
+
 /** A loaded model. */
 export interface Session {
   readonly inputNames: readonly string[];
@@ -92,14 +126,19 @@ export interface Session {
    *
    * @param feeds one tensor for each input. They stay the caller's, but must not be changed before the promise settles.
    * @param outputs names of the outputs wanted, default all
-   * @returns the outputs by name, in memory of their own
+   * @returns the outputs by name, in memory of their own; those of `keepOnDevice` are read
    */
   run(feeds: Readonly<Record<string, HostTensor>>, outputs?: readonly string[]): Promise<Record<string, HostTensor>>;
+  /**
+   * As `run` with all outputs, but those of `keepOnDevice` stay there. After a run that failed a session with such outputs
+   * refuses all others, because ONNX Runtime would run it with the feeds of the one that failed.
+   */
+  runOnDevice(feeds: Readonly<Record<string, Feed>>): Promise<DeviceRun>;
   /**
    * Writes the profile of the runs so far and stops profiling; only for a session with a `profileFilePrefix`. Calling it
    * again does nothing.
    */
   endProfile(): Promise<void>;
-  /** Frees the model after the runs already asked for. Calling it again does nothing. */
+  /** Frees the model and what it kept on the device, after the runs already asked for. Calling it again does nothing. */
   release(): Promise<void>;
 }

@@ -24,6 +24,16 @@ test('info names engine and thread', () => {
   expect(runtime.info.version).toMatch(/^1\.\d+\.\d+$/);
 });
 
+test('outputs cannot stay on a device', async () => {
+  expect(runtime.info.keepsOnDevice).toBeUndefined();
+  await expect(runtime.createSession({ model: double, keepOnDevice: ['y'] })).rejects.toMatchObject({
+    code: 'NOTHING_STAYS_ON_DEVICE',
+  });
+  const session = await runtime.createSession({ model: double });
+  const { outputs, kept } = await session.runOnDevice({ x: float32([1], [1]) });
+  expect([outputs, kept]).toEqual([{ y: float32([1], [2]), x2: float32([1], [1]) }, {}]);
+});
+
 describe('tensors between the threads', () => {
   test('feeds stay the caller’s, also views of larger and shared buffers', async () => {
     const session = await runtime.createSession({ model: double });

@@ -11,6 +11,7 @@ const session = (value: number) => ({
   outputNames: ['y'],
   run: async () => ({ y: { dtype: 'float32' as const, shape: [4, 6], data: new Float32Array(24).fill(value) } }),
   endProfile: async () => {},
+  runOnDevice: () => Promise.reject(new Error('nothing stays')),
   release: vi.fn(async () => {}),
 });
 const on = (webGpu: WebGpuFeatures, createSession: Runtime['createSession']): Runtime => ({

@@ -106,6 +106,12 @@ describe.each(threads)('a runtime in $name', ({ thread, options }) => {
     ).rejects.toMatchObject({ code: 'BAD_OPTION' });
   });
 
+  test('keeps nothing on a device', async () => {
+    expect(runtime.info.keepsOnDevice).toBeUndefined();
+    const request = { model: model(), externalData: { w: file }, keepOnDevice: ['y'] };
+    await expect(runtime.createSession(request)).rejects.toMatchObject({ code: 'NOTHING_STAYS_ON_DEVICE' });
+  });
+
   test('has the errors of feeds and of a released session', async () => {
     const session = await runtime.createSession({ model: model(), externalData: { w: file }, label: 'web' });
     await expect(session.run({})).rejects.toMatchObject({ code: 'MISSING_INPUT', tensor: 'x', label: 'web' });

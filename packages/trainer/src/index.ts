@@ -5,6 +5,9 @@ export { type MicroBatch, type MicroBatchOptions, microBatchFeeds, prepareMicroB
 export { type AttentionFacts, type PlannedAttention, planAttention } from './plan-attention.ts';
 export { type RunFacts, type SaveMoment, adapterMetadata } from './run-metadata.ts';
 export { type AdapterFolder, type Saving, createSaving } from './saving.ts';
+export { type DeviceWeightsOptions, deviceWeights } from './device-weights.ts';
+export { type OpenDeviceWeightsOptions, type OpenedDeviceWeights, openDeviceWeights } from './open-device-weights.ts';
+export { type StepOutcome, type TrainedWeights } from './trained-weights.ts';
 export { type StepPlan, planSteps } from './step-plan.ts';
 export {
   type BatchReport,

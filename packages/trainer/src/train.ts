@@ -4,17 +4,15 @@ import type { HostTensor } from '@musubi/onnx-graph';
 import type { Optimizer } from '@musubi/optimizers';
 import type { TorchGenerator } from '@musubi/random';
 
-import { gradientName } from '@musubi/autodiff';
-import { clipGradNorm } from '@musubi/optimizers';
 import { createLossAverage } from '@musubi/tracking';
 
+import type { LossScale } from './loss-scale.ts';
 import type { MicroBatch } from './micro-batch.ts';
 import type { StepPlan } from './step-plan.ts';
+import type { TrainedWeights } from './trained-weights.ts';
 
-import { createGradientSum } from './accumulate.ts';
 import { TrainerError, type TrainerErrorCode } from './errors.ts';
-import { type LastGood, areFinite, keepLastGood } from './last-good.ts';
-import { type LossScale, lossScaleInput } from './loss-scale.ts';
+import { hostWeights } from './host-weights.ts';
 
 /** Runs the training graph, of two models the one for high or low noise: feeds in, `loss` and the gradients out. */
 export type RunStep = (
@@ -47,9 +45,12 @@ export interface TrainingRun {
   readonly limitNorms?: () => WeightNorms | null;
   /** Of a graph that takes one. A step whose gradients overflow with it is left out, and does not move the schedule. */
   readonly lossScale?: LossScale;
+  /** Where the weights are and what takes the step; default: on the host, with `run` and `optimizer`. */
+  readonly weights?: TrainedWeights;
   readonly hooks: TrainingHooks;
 }
 
+/** A hook that reads the weights calls `toHost` of `weights` first, where the run has some that are on a device. */
 export interface TrainingHooks {
   /** After each batch. */
   readonly onBatch?: (report: BatchReport) => void | Promise<void>;
@@ -112,23 +113,29 @@ export interface TrainingResult extends RunPosition {
  *   when they last gave a finite loss; and what data, graph and hooks throw
  */
 export async function train(run: TrainingRun): Promise<TrainingResult> {
-  const lastGood = keepLastGood(run.parameters, run.optimizer);
+  const weights = run.weights ?? hostWeights(run);
   let last: RunPosition = { step: 0, epoch: 0 };
   try {
-    return await loop(run, lastGood, (at) => (last = at));
+    const result = await loop(run, weights, (at) => (last = at));
+    await weights.end();
+    return result;
   } catch (error) {
-    const at = isNonFinite(error) ? lastGood.restore() : last.step > 0 ? last : null;
+    const isNumeric = isNonFinite(error);
+    const at = isNumeric ? await weights.restore() : last.step > 0 ? last : null;
+    // another fault may be that of the device: then a hook learns that they are gone
+    if (isNumeric) await weights.toHost();
     if (at) await run.hooks.onFailure?.(at);
     throw error;
   }
 }
 
-async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPosition) => void): Promise<TrainingResult> {
+async function loop(
+  run: TrainingRun,
+  weights: TrainedWeights,
+  moveTo: (at: RunPosition) => void,
+): Promise<TrainingResult> {
   const { plan, data, generator, hooks, optimizer, lossScale } = run;
   const average = createLossAverage();
-  const sum = createGradientSum(run.gradientAccumulationSteps);
-  const scaleFeeds = (): Record<string, HostTensor> =>
-    lossScale ? { [lossScaleInput]: { dtype: 'float32', shape: [1], data: Float32Array.of(lossScale.value) } } : {};
   let [step, skippedSteps, microStep, averageLoss, epoch] = [0, 0, 0, Number.NaN, 0];
   let stepItems: string[] = [];
   const isStopped = () => hooks.signal?.aborted === true;
@@ -144,34 +151,26 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
       const items = batch.items.map((item) => item.key);
       stepItems.push(...items);
       const { feeds, timesteps, isHighNoise } = run.prepare(batch, generator);
-      const outputs = await run.run({ ...feeds, ...parameterFeeds(run.parameters), ...scaleFeeds() }, isHighNoise);
-      const loss = Number(outputs['loss']?.data[0]);
+      const loss = await weights.addBatch(feeds, isHighNoise);
       if (!Number.isFinite(loss)) throw nonFinite('NON_FINITE_LOSS', `The loss is ${loss}`, step + 1, items);
-      lastGood.confirm({ step, epoch });
-      sum.add(gradientsOf(run.parameters, outputs));
+      await weights.confirm({ step, epoch });
 
       const stepLearningRates = run.learningRates(step - skippedSteps);
       const completesStep = batchInEpoch % run.gradientAccumulationSteps === 0 || batchInEpoch === data.batchesPerEpoch;
       let gradientNorm: number | null = null;
       if (completesStep) {
-        const gradients = sum.take();
-        lossScale?.unscale(gradients);
-        const norm = clipGradNorm(gradients, run.maxGradNorm);
+        const { kind, gradientNorm: norm } = await weights.step(stepLearningRates);
         step++;
-        const isFiniteStep = Number.isFinite(norm);
-        if (!(lossScale?.update(isFiniteStep) ?? isFiniteStep)) {
+        if (kind === 'bad-gradient') {
           throw nonFinite('NON_FINITE_GRADIENT', `The norm of the gradients is ${norm}`, step, stepItems);
         }
-        if (isFiniteStep) {
-          lastGood.beforeStep();
-          optimizer.step(gradients, stepLearningRates);
-          gradientNorm = norm;
-        } else {
+        if (kind === 'bad-weights') {
+          throw nonFinite('NON_FINITE_WEIGHTS', "Some of the adapter's weights are not finite", step, stepItems);
+        }
+        if (kind === 'taken') gradientNorm = norm;
+        else {
           skippedSteps++;
           hooks.onSkippedStep?.({ step, epoch }, lossScale?.value ?? 1);
-        }
-        if (!areFinite(run.parameters)) {
-          throw nonFinite('NON_FINITE_WEIGHTS', "Some of the adapter's weights are not finite", step, stepItems);
         }
         stepItems = [];
         moveTo({ step, epoch });
@@ -207,22 +206,6 @@ async function loop(run: TrainingRun, lastGood: LastGood, moveTo: (at: RunPositi
   }
   const status = step >= plan.maxTrainSteps ? 'completed' : 'interrupted';
   return { status, step, epoch, averageLoss };
-}
-
-const parameterFeeds = (parameters: readonly TrainableParameter[]): Record<string, HostTensor> =>
-  Object.fromEntries(parameters.map(({ name, shape, data }) => [name, { dtype: 'float32', shape, data }]));
-
-function gradientsOf(
-  parameters: readonly TrainableParameter[],
-  outputs: Readonly<Record<string, HostTensor>>,
-): Map<string, Float32Array> {
-  return new Map(
-    parameters.map(({ name }) => {
-      const data = outputs[gradientName(name)]?.data;
-      if (data instanceof Float32Array) return [name, data];
-      throw new Error(`internal: the training graph gave no gradient of ${name}.`);
-    }),
-  );
 }
 
 type NonFinite = Extract<TrainerErrorCode, `NON_FINITE_${string}`>;

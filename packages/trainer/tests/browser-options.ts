@@ -1,6 +1,9 @@
-/** Options of the runs that are made in Node.js and in browsers: 20 steps of one batch each. */
+/** Options of the runs that are made in Node.js and in browsers: 20 steps of one batch each, saved once before the end. */
 export const browserOptions =
-  '--max_train_steps 20 --gradient_accumulation_steps 1 --save_every_n_steps 1000 --lr_scheduler constant --lr_warmup_steps 0';
+  '--max_train_steps 20 --gradient_accumulation_steps 1 --save_every_n_steps 12 --lr_scheduler constant --lr_warmup_steps 0';
+
+/** What the runs save. */
+export const savedFiles = ['my_lora-step00000012.safetensors', 'my_lora.safetensors'] as const;
 
 /**
  * What is changed in the files of the recorded run. The software that takes the place of a graphics card needs more than a

@@ -1,13 +1,13 @@
 // `node browser-reference.ts RUN SIZE FOLDER`: trains a recorded run in Node.js, for browsers to be compared with.
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 import { gradientName } from '@musubi/autodiff';
 import { createNodeRuntime } from '@musubi/runtime/node';
 import { fromFloat32 } from '@musubi/safetensors';
 import { writeSafetensorsFile } from '@musubi/safetensors/node';
 
-import { type RunSize, browserOptions, changedFiles } from './browser-options.ts';
+import { type RunSize, browserOptions, changedFiles, savedFiles } from './browser-options.ts';
 import { type Call, recording } from './recording-runtime.ts';
 import { openRunFolder } from './run-folder.ts';
 
@@ -23,7 +23,8 @@ try {
   }
   const calls: Call[] = [];
   const { losses, outcome } = await folder.run(browserOptions, { runtime: recording(runtime, calls) });
-  await copyFile(outcome.path ?? '', join(reference, 'adapter.safetensors'));
+  const output = dirname(outcome.path ?? '');
+  for (const file of savedFiles) await copyFile(join(output, file), join(reference, file));
   await writeFile(join(reference, 'run.json'), JSON.stringify({ losses }));
   await writeSafetensorsFile(join(reference, 'gradients.safetensors'), calls.flatMap(gradientsOf));
 } finally {

@@ -56,7 +56,7 @@ export async function trainInPage(
   const saved = new Map<string, Uint8Array>();
   const { status } = await runTraining(config, {
     files,
-    runtime: recording(runtime, calls),
+    runtime: recording(runtime, calls, 'training_model'),
     logger: (line) => lines.push(line),
     onStep: ({ loss }) => losses.push(loss),
     onSave: (file, bytes) => void saved.set(file, bytes),

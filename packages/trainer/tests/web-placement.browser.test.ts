@@ -4,6 +4,7 @@ import type { Graph } from '@musubi/onnx-graph';
 import { createLora, selectTargets } from '@musubi/lora';
 import { resolveWeights, wan } from '@musubi/models';
 import { encodeModel, isFloat } from '@musubi/onnx-graph';
+import { adamwGraph } from '@musubi/optimizers/graph';
 import { TorchGenerator } from '@musubi/random';
 import { runsOn, toSessionOptions } from '@musubi/runtime';
 import { blobSource, openSafetensors } from '@musubi/safetensors';
@@ -140,6 +141,24 @@ test.each(['scaled', 'int8', 'cast'] as const)(
   },
   600_000,
 );
+
+test('a step of the optimizer stays on the device', async () => {
+  const parameters = [
+    { name: 'a', shape: [4, 33] },
+    { name: 'b', shape: [33, 4] },
+  ];
+  const graph = adamwGraph([{ parameters }], {
+    maxGradNorm: 1,
+    scalesGradients: true,
+    factorsAsInputs: true,
+    sumsWeights: true,
+  });
+  const start = logged.length;
+  expect(await placements({ graph, content: new Blob() })).toEqual([]);
+  // where all have one place, they are not listed
+  const told = logged.slice(start).filter((text) => text.includes('VerifyEachNodeIsAssignedToAnEp'));
+  expect(told.join()).toMatch(/All nodes placed on \[WebGpuExecutionProvider\]\. Number of nodes: \d{2}/);
+}, 600_000);
 
 test('a step for the CPU would leave it for its products', async () => {
   const stored = await trainingGraph({ forWebGpu: false });

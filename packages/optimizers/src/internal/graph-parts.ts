@@ -17,10 +17,12 @@ export function assertParameters(groups: readonly GraphGroup[]): void {
 }
 
 /** Sum of squares of a tensor of any shape. */
-export function squaredNorm(gradient: Value): Value {
-  const axes = gradient.shape.map((_, axis) => axis);
-  const squares = mul(gradient, gradient);
-  return axes.length === 0 ? squares : reduceSum(squares, axes, false);
+export const squaredNorm = (gradient: Value): Value => sumOf(mul(gradient, gradient));
+
+/** Sum of all elements of a tensor of any shape. */
+export function sumOf(x: Value): Value {
+  const axes = x.shape.map((_, axis) => axis);
+  return axes.length === 0 ? x : reduceSum(x, axes, false);
 }
 
 /**

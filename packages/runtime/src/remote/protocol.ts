@@ -1,4 +1,4 @@
-import type { HostTensor } from '@musubi/onnx-graph';
+import type { DataType, HostTensor } from '@musubi/onnx-graph';
 
 import type { RuntimeErrorCode, RuntimeErrorFacts } from '../error.ts';
 import type { HostDataType } from '../tensors.ts';
@@ -15,6 +15,13 @@ export type Call =
       readonly feeds: PackedTensors;
       readonly outputs?: readonly string[];
     }
+  | {
+      readonly kind: 'run-on-device';
+      readonly session: number;
+      readonly feeds: Readonly<Record<string, PackedTensor | Handle>>;
+    }
+  | { readonly kind: 'read'; readonly handle: number }
+  | { readonly kind: 'free'; readonly handles: readonly number[] }
   | { readonly kind: 'end-profile'; readonly session: number }
   | { readonly kind: 'release'; readonly session: number }
   | { readonly kind: 'close' };
@@ -36,6 +43,8 @@ export interface Result {
     readonly outputNames: readonly string[];
   };
   readonly outputs?: PackedTensors;
+  readonly kept?: Readonly<Record<string, KeptHandle>>;
+  readonly read?: PackedTensor;
   /** Buffers of the feeds, handed back so that the next run need not allocate. */
   readonly spare?: Readonly<Record<string, ArrayBuffer>>;
 }
@@ -47,6 +56,16 @@ export interface PackedTensor {
   readonly buffer: ArrayBuffer;
 }
 export type PackedTensors = Readonly<Record<string, PackedTensor>>;
+
+/** The number of a tensor that stays on the worker's device. */
+export interface Handle {
+  readonly handle: number;
+}
+
+export interface KeptHandle extends Handle {
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+}
 
 export const unpackTensor = ({ dtype, shape, buffer }: PackedTensor): HostTensor => ({
   dtype,

@@ -8,6 +8,6 @@ import { openContents } from './open-contents.ts';
 export async function createCallerRuntime(ort: WebOrtModule, options: EngineOptions): Promise<Runtime> {
   const engine = await setUpEngine(ort, options);
   const prepare = (request: SessionRequest) => openContents({ providers: [engine.device], ...refuseFiles(request) });
-  const runtime = createRuntime(ort, { prepare });
+  const runtime = createRuntime(ort, { prepare, keepsOnDevice: engine.device === 'webgpu' });
   return { ...runtime, info: { ...runtime.info, ...engine } };
 }

@@ -1,5 +1,5 @@
 import type { Graph } from '@musubi/onnx-graph';
-import type { Runtime, Session } from '@musubi/runtime';
+import type { Runtime, Session, SessionRequest } from '@musubi/runtime';
 
 import { encodeModel } from '@musubi/onnx-graph';
 import { RuntimeError } from '@musubi/runtime';
@@ -16,12 +16,13 @@ export async function openSession(
   runtime: Runtime,
   graph: Graph,
   path: string,
-  { takeContent }: Pick<WebBase<unknown>, 'takeContent'>,
+  { takeContent, keepOnDevice = [] }: Pick<WebBase<unknown>, 'takeContent'> & Pick<SessionRequest, 'keepOnDevice'>,
 ): Promise<Session> {
   const content = takeContent();
   const model = encodeModel(graph);
   try {
-    return await runtime.createSession({ label: 'training_model', model, externalData: { [path]: content } });
+    const externalData = { [path]: content };
+    return await runtime.createSession({ label: 'training_model', model, externalData, keepOnDevice });
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'OUT_OF_MEMORY')) throw error;
     const inAll = runtime.info.device === 'wasm' ? ', and WebAssembly has 4 GiB in all' : '';

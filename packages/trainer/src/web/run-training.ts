@@ -1,5 +1,5 @@
 import type { TrainConfig } from '@musubi/config';
-import { type Runtime, type Session, probeProducts } from '@musubi/runtime';
+import { type Runtime, probeProducts } from '@musubi/runtime';
 
 import { blobFiles, loadTrainingData } from '@musubi/dataset';
 import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora';
@@ -9,6 +9,7 @@ import { PythonRandom } from '@musubi/random';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
 
 import type { RunHooks, TrainOutcome } from '../node/run-hooks.ts';
+import type { OpenedDeviceWeights } from '../open-device-weights.ts';
 import type { AdapterFolder } from '../saving.ts';
 
 import { type AssembledRun, assembleRun } from '../assemble-run.ts';
@@ -22,6 +23,13 @@ import { train } from '../train.ts';
 import { inspectDevice } from './inspect-device.ts';
 import { openBase } from './open-base.ts';
 import { openSession } from './open-session.ts';
+import {
+  type OptimizerPlace,
+  type TrainingSession,
+  chooseOptimizerPlace,
+  gradientsToKeep,
+  openOptimizer,
+} from './optimizer-place.ts';
 import { pageRoom } from './page-room.ts';
 
 export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
@@ -93,7 +101,12 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
   }
   if (options.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
-  const session = await openSession(runtime, run.graphs.training, config.dit, base);
+  const place = chooseOptimizerPlace(config, runtime);
+  logger(place.reason);
+  const session = await openSession(runtime, run.graphs.training, config.dit, {
+    ...base,
+    ...(place.adamw ? { keepOnDevice: gradientsToKeep(run) } : {}),
+  });
   const facts: RunFacts = {
     architecture: wan,
     data,
@@ -107,7 +120,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     vaeName: config.vae === null ? null : nameOf(config.vae),
   };
   try {
-    return await trainAndSave(config, run, facts, session, options);
+    return await trainAndSave(config, run, facts, { runtime, session, place }, options);
   } finally {
     await session.release();
   }
@@ -117,14 +130,16 @@ async function trainAndSave(
   config: TrainConfig,
   run: AssembledRun,
   facts: RunFacts,
-  session: Session,
+  { place, ...on }: TrainingSession & { readonly place: OptimizerPlace },
   options: WebRunOptions,
 ): Promise<TrainOutcome> {
   const { logger = () => {}, onEvent = () => {}, onStep, signal } = options;
   const totals = { totalSteps: run.plan.maxTrainSteps, totalEpochs: run.plan.numEpochs };
   let path: string | null = null;
+  let opened: OpenedDeviceWeights | null = null;
   const folder: AdapterFolder = {
     async write(file, at) {
+      await opened?.weights.toHost();
       await options.onSave(file, await adapterBytes(config, run, facts, at));
       path = file;
       onEvent({ type: 'saved', path: file, step: at.step });
@@ -133,27 +148,36 @@ async function trainAndSave(
     remove: async () => {},
   };
   const saving = createSaving(config, run.plan, folder);
-  onEvent({ type: 'start', ...totals });
-  const { status, ...at } = await train(
-    run.start((feeds) => session.run(feeds), {
-      signal,
-      onStep: saving.afterStep,
-      onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: run.plan.numEpochs }),
-      onEpochEnd: async (position, averageLoss) => {
-        onEvent({ type: 'epoch-end', epoch: position.epoch, averageLoss });
-        await saving.afterEpoch(position);
-      },
-      onSkippedStep: tellSkippedStep(logger),
-      onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: run.groupNames }),
-      onFailure: async (position) => {
+  const training = run.start((feeds) => on.session.run(feeds), {
+    signal,
+    onStep: saving.afterStep,
+    onEpochStart: (epoch) => onEvent({ type: 'epoch', epoch, totalEpochs: run.plan.numEpochs }),
+    onEpochEnd: async (position, averageLoss) => {
+      onEvent({ type: 'epoch-end', epoch: position.epoch, averageLoss });
+      await saving.afterEpoch(position);
+    },
+    onSkippedStep: tellSkippedStep(logger),
+    onBatch: (report) => onStep?.({ ...report, ...totals, groupNames: run.groupNames }),
+    onFailure: async (position) => {
+      try {
         await saving.now(position);
         logger(`The run failed. Its adapter after step ${position.step} is ${path}.`);
-      },
-    }),
-  );
-  if (status === 'completed') await saving.atEnd(at);
-  else if (at.step > 0) await saving.now(at);
-  return { status: status === 'completed' ? 'finished' : status, path, steps: at.step };
+      } catch (error) {
+        // What ended the run is told by its caller; this is a second fault, or the same: the graphics device is lost.
+        logger(`The adapter could not be saved. ${error instanceof Error ? error.message : String(error)}`);
+      }
+    },
+  });
+  try {
+    opened = await openOptimizer(place, config, run, training, on);
+    onEvent({ type: 'start', ...totals });
+    const { status, ...at } = await train(opened ? { ...training, weights: opened.weights } : training);
+    if (status === 'completed') await saving.atEnd(at);
+    else if (at.step > 0) await saving.now(at);
+    return { status: status === 'completed' ? 'finished' : status, path, steps: at.step };
+  } finally {
+    await opened?.close();
+  }
 }
 
 async function adapterBytes(
