@@ -25,6 +25,12 @@ export function sumOf(x: Value): Value {
   return axes.length === 0 ? x : reduceSum(x, axes, false);
 }
 
+/** Sums over all axes but the first. */
+export function rowSums(x: Value): Value {
+  const axes = x.shape.map((_, axis) => axis).slice(1);
+  return axes.length === 0 ? x : reduceSum(x, axes, false);
+}
+
 /**
  * `1 − βᵗ` without cancellation in float32: with x = t·ln β, `1 − eˣ = −tanh(x/2)·(eˣ + 1)`. The plain difference would be
  * wrong by 6e-5 at the first step of β = 0.999.
