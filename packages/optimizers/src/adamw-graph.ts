@@ -1,6 +1,6 @@
 import { add, apply, div, Graph, min, mul, scalar, sqrt, sub, type Value } from '@musubi/onnx-graph';
 
-import { assertParameters, type GraphGroup, index, oneMinusPower, rowSums, sumOf } from './internal/graph-parts.ts';
+import { assertParameters, type GraphGroup, index, oneMinusPower, sumByRows, sumOf } from './internal/graph-parts.ts';
 import { join, joinable, joinedShape, split } from './internal/join.ts';
 
 export type AdamwGraphGroup = GraphGroup;
@@ -66,8 +66,7 @@ export function adamwGraph(groups: readonly AdamwGraphGroup[], options: AdamwGra
     ? factorInputs(graph, groups.length, options)
     : computedFactors(graph, groups.length, options);
   const items = joinsOf(groups, options).map((joined) => ({ ...joined, ...inputsOf(graph, joined) }));
-  // many threads share the sums of rows, and one adds them up
-  const total = (x: Value): Value => sumOf(options.joinsParameters ? rowSums(x) : x);
+  const total = options.joinsParameters ? sumByRows : sumOf;
 
   const scale = scalesGradients ? graph.input('gradient_scale', 'float32', []) : null;
   const unscaled = sqrt(items.map(({ gradient }) => total(mul(gradient, gradient))).reduce(add));

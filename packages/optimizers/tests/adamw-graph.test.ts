@@ -271,7 +271,8 @@ test('joined, the parameters of Wan 1.3B take few kernels', () => {
   expect(parameters).toHaveLength(600);
   const form = { maxGradNorm: 1, scalesGradients: true, factorsAsInputs: true, sumsWeights: true };
   const kernels = (joinsParameters: boolean): number =>
-    adamwGraph([{ parameters }], { ...form, joinsParameters }).nodes.length;
+    // a Reshape is a view
+    adamwGraph([{ parameters }], { ...form, joinsParameters }).nodes.filter(({ op }) => op !== 'Reshape').length;
   expect(kernels(false)).toBe(11_404);
   expect(kernels(true)).toBeLessThanOrEqual(643);
   const sizes = adamwMoments([{ parameters }], { joinsParameters: true }).map(({ shape }) =>
