@@ -17,7 +17,7 @@ export interface OpenDeviceWeightsOptions {
   readonly training: TrainingRun;
   /** Parameters that share a rate; what is in none of them stays as it is. */
   readonly groups: readonly Pick<ParameterGroup, 'parameters'>[];
-  readonly adamw: Pick<AdamwGraphOptions, 'betas' | 'eps' | 'weightDecay'>;
+  readonly adamw: Pick<AdamwGraphOptions, 'betas' | 'eps' | 'weightDecay' | 'joinsParameters'>;
 }
 
 export interface OpenedDeviceWeights {

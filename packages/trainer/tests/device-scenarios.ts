@@ -16,6 +16,8 @@ export interface Scenario extends Omit<FakeRunOptions, 'compute' | 'optimizer' |
   readonly what: string;
   readonly args?: Readonly<Record<string, unknown>>;
   readonly modules?: number;
+  /** Matrices are computed as one where they can be. */
+  readonly joins?: boolean;
   /** Rates of the matrices down and up; those without a rate are in no group. */
   readonly rates?: readonly (number | null)[];
   /** Of the distances at a batch, counted from 1. */
@@ -38,8 +40,14 @@ export const scenarios: readonly Scenario[] = [
   { what: 'other arguments', args: { betas: [0.5, 0.9], eps: 1e-4, weight_decay: 0.3 } },
   { what: 'no weight decay', args: { weight_decay: 0 }, maxGradNorm: 1 },
   { what: 'a matrix without a rate', rates: [null, 1e-2], maxGradNorm: 0.5 },
-  { what: 'matrices that are computed as one', modules: 9, maxGradNorm: 0.5, gradientAccumulationSteps: 2 },
-  { what: 'such matrices without a rate', modules: 3, rates: [null, 1e-2] },
+  {
+    what: 'matrices that are computed as one',
+    modules: 9,
+    joins: true,
+    maxGradNorm: 0.5,
+    gradientAccumulationSteps: 2,
+  },
+  { what: 'such matrices without a rate', modules: 3, joins: true, rates: [null, 1e-2] },
   { what: 'a loss scale', lossScale: true, gradientAccumulationSteps: 2, maxGradNorm: 1 },
   { what: 'an overflow of the loss scale', lossScale: true, maxTrainSteps: 4, overflows: 2 },
   { what: 'an end in the middle', abortAt: 3, gradientAccumulationSteps: 2 },
@@ -98,7 +106,7 @@ export async function play(scenario: Scenario, runtime: Runtime | null, watch: W
   const open = async (on: Runtime) => {
     const keepOnDevice = training.parameters.map(({ name }) => gradientName(name));
     const session = await on.createSession({ label: 'training_model', model: encodeModel(graph), keepOnDevice });
-    const adamw = adamwGraphOptions('AdamW', scenario.args)!;
+    const adamw = { ...adamwGraphOptions('AdamW', scenario.args)!, joinsParameters: scenario.joins ?? false };
     const run = (feeds: Parameters<typeof session.runOnDevice>[0]) => session.runOnDevice(feeds);
     const { weights, close } = await openDeviceWeights({ runtime: on, run, training, groups, adamw });
     return { weights, close: async () => void (await Promise.all([close(), session.release()])) };
