@@ -36,6 +36,9 @@ const models = [
 export const bench: Bench = {
   title: `whole LoRA runs with 8-bit base weights of Wan 2.1's published shapes, random weights, ${availableParallelism()} threads${isSmall ? ', SMALL' : ''}`,
   async run(log) {
+    const names = models.flatMap(({ name }) => Object.keys(bases).map((base) => `${name}_${base}`));
+    const unknown = chosen.find((name) => !names.includes(name));
+    if (unknown !== undefined) throw new Error(`MUSUBI_BENCH_LARGE: no run ${unknown}, only ${names.join(', ')}`);
     const figures: Figure[] = [];
     for (const { name, gib, steps, ...project } of models) {
       const runs = Object.entries(bases).filter(([base]) => chosen.includes(`${name}_${base}`));

@@ -106,6 +106,7 @@ async function inPages(waiting, url, reference) {
   const reports = [];
   for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
     if (file.path.includes('web-training')) await trainReferences(reference);
+    if (file.path.includes('web-eight-bit')) await runReference('eight-bit-reference.ts', join(reference, 'eight-bit'));
     const { browser } = await launchBrowser();
     try {
       const page = await openPage(browser, url);
@@ -197,11 +198,13 @@ const isForPage = ({ path }) => path.endsWith('.browser.test.ts');
 
 /** What the browsers' runs are compared with. */
 async function trainReferences(folder) {
-  const script = join(root, 'packages', 'trainer', 'tests', 'browser-reference.ts');
-  for (const size of ['recorded', 'tiny']) {
-    const args = ['--import=tsx', '--conditions=@musubi/source', script, 'wan_t2v', size, join(folder, size)];
-    await promisify(execFile)(process.execPath, args, { cwd: root });
-  }
+  for (const size of ['recorded', 'tiny']) await runReference('browser-reference.ts', size, join(folder, size));
+}
+
+async function runReference(file, ...rest) {
+  const script = join(root, 'packages', 'trainer', 'tests', file);
+  const args = ['--import=tsx', '--conditions=@musubi/source', script, 'wan_t2v', ...rest];
+  await promisify(execFile)(process.execPath, args, { cwd: root });
 }
 
 /** Where the `.wasm` files of onnxruntime-web lie. */

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import type { LoraAdapter } from '../../packages/lora/src/index.ts';
 import type { Provider, Runtime } from '../../packages/runtime/src/index.ts';
 import type { SafetensorsDtype } from '../../packages/safetensors/src/index.ts';
-import type { StoredBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
+import type { StoredBase } from '../../packages/trainer/src/eight-bit-weights.ts';
 import type { DeviceModel, Tensors } from './device-session.ts';
 import type { BaseName, Measured, PartRequest } from './request.ts';
 

@@ -1,7 +1,7 @@
 import type { AttentionPlan } from '../../packages/onnx-graph/src/index.ts';
 import type { Provider } from '../../packages/runtime/src/index.ts';
 import type { SafetensorsDtype, TensorToWrite } from '../../packages/safetensors/src/index.ts';
-import type { StoredBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
+import type { StoredBase } from '../../packages/trainer/src/eight-bit-weights.ts';
 
 import { basename } from 'node:path';
 
@@ -13,7 +13,7 @@ import { openSafetensorsFile, writeSafetensorsFile } from '../../packages/safete
 import { createTrainingModel, lowerEightBit } from '../../packages/trainer/src/index.ts';
 import { graphFor } from '../../packages/trainer/src/node/choose-device.ts';
 import { openEightBitBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
-import { planEightBitBase } from '../../packages/trainer/src/node/plan-eight-bit-base.ts';
+import { planEightBitBase } from '../../packages/trainer/src/plan-eight-bit-base.ts';
 
 /** A Wan-class model: as wide as half of Wan 2.1 1.3B, with a fifth of its blocks. */
 export const modelConfig = {

@@ -32,6 +32,7 @@ export async function bundleTests(files, { outdir, isDefaultGolden }) {
       { in: stand('page.ts'), out: 'page' },
       { in: stand('worker.ts'), out: 'worker' },
       { in: stand('runtime-worker.ts'), out: 'runtime-worker' },
+      { in: stand('runtime-wasm-worker.ts'), out: 'runtime-wasm-worker' },
       ...candidates.map((file) => ({ in: join(root, file), out: bundleName(file) })),
     ],
     outdir,

@@ -40,7 +40,9 @@ function memory(): Capability {
   return {
     name: 'More than 4 GB for the processor',
     available: false,
-    text: 'No browser gives ONNX Runtime more. Larger models train with npx @musubi/cli.',
+    text:
+      'No browser gives ONNX Runtime more. Base weights in 8 bits, under "More settings", take the least; larger models train ' +
+      'with npx @musubi/cli.',
   };
 }
 

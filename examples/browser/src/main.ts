@@ -106,6 +106,7 @@ function settings(): Settings {
     resolution: [valueOf('width'), valueOf('height')],
     seed: valueOf('seed'),
     checkpointing: byId('checkpointing', HTMLInputElement).checked,
+    base: valueOf('base'),
   };
 }
 

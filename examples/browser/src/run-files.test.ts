@@ -13,11 +13,15 @@ const settings: Settings = {
   resolution: ['128', '96'],
   seed: '42',
   checkpointing: false,
+  base: '',
 };
 const file = (path: string): GivenFile => ({ path, blob: new Blob([path]) });
 const caches = (...paths: string[]) => sortFiles(paths.map(file));
-const of = (given: ReturnType<typeof caches>, datasetConfig: string | null = null) =>
-  runFiles({ checkpoint: file('models/wan.safetensors'), modelConfig: null, caches: given, datasetConfig }, settings);
+const of = (given: ReturnType<typeof caches>, datasetConfig: string | null = null, more: Partial<Settings> = {}) =>
+  runFiles(
+    { checkpoint: file('models/wan.safetensors'), modelConfig: null, caches: given, datasetConfig },
+    { ...settings, ...more },
+  );
 
 describe('files of a run', () => {
   test('have a dataset for each folder with latents', () => {
@@ -62,5 +66,15 @@ describe('files of a run', () => {
     const command = of(caches()).command.join(' ');
     expect(command).toMatch(/^train --task t2v-1\.3B --dit wan\.safetensors --dataset_config dataset\.toml /);
     expect(command).not.toContain('model_config');
+  });
+
+  test.each([
+    ['', false, /--output_name my_lora$/],
+    ['--int8_base', false, /--output_name my_lora --int8_base$/],
+    ['--fp8_base --fp8_scaled', true, /--output_name my_lora --fp8_base --fp8_scaled --gradient_checkpointing$/],
+  ])('end with flags: base "%s", checkpointing %s', (base, checkpointing, expected) => {
+    const { command } = of(caches(), null, { base, checkpointing });
+    expect(command.join(' ')).toMatch(expected);
+    expect(command).not.toContain('');
   });
 });

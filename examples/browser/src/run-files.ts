@@ -20,6 +20,8 @@ export interface Settings {
   readonly resolution: readonly [width: string, height: string];
   readonly seed: string;
   readonly checkpointing: boolean;
+  /** Options that give base weights 8 bits; empty: they stay as they are. */
+  readonly base: string;
 }
 
 export interface RunFiles {
@@ -46,7 +48,7 @@ export function runFiles(materials: Materials, settings: Settings): RunFiles {
 }
 
 function command(dit: string, hasModelConfig: boolean, settings: Settings): string[] {
-  const { task, rank, rate, steps, seed, checkpointing } = settings;
+  const { task, rank, rate, steps, seed, checkpointing, base } = settings;
   const options = {
     task,
     dit,
@@ -66,7 +68,8 @@ function command(dit: string, hasModelConfig: boolean, settings: Settings): stri
     output_name: 'my_lora',
   };
   const written = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-  return ['train', ...written, ...(checkpointing ? ['--gradient_checkpointing'] : [])];
+  const flags = [...base.split(' '), checkpointing ? '--gradient_checkpointing' : ''].filter((flag) => flag !== '');
+  return ['train', ...written, ...flags];
 }
 
 /** One dataset for each folder with caches. */

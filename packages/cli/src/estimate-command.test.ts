@@ -63,12 +63,12 @@ const found: RunEstimate = {
   ],
 };
 
-async function printed(json: boolean): Promise<string> {
+async function printed(json: boolean, estimated = found): Promise<string> {
   let out = '';
   const context = {
     stdout: { write: (text: string) => (out += text) },
     stderr: { write: () => true },
-    loadTrainer: async () => ({ estimateRun: async () => found }),
+    loadTrainer: async () => ({ estimateRun: async () => estimated }),
   } as unknown as CliContext;
   expect(await estimate({ config: {} as TrainConfig, json, answers: [] }, context)).toBe(0);
   return out;
@@ -76,6 +76,12 @@ async function printed(json: boolean): Promise<string> {
 
 test('--json prints the estimate as it is', async () => {
   expect(JSON.parse(await printed(true))).toEqual(found);
+});
+
+test('8-bit integers are recommended where 8 bits are among the other settings', async () => {
+  expect(await printed(false)).toContain('of the two take int8_base');
+  const others = found.alternatives.filter(({ change }) => !change.includes('int8_base'));
+  expect(await printed(false, { ...found, alternatives: others })).not.toContain('int8_base');
 });
 
 test('the table says every number that --json has', async () => {

@@ -28,6 +28,16 @@ const titles = {
   optimizerState: 'optimizer',
 } as const;
 
+/** Which 8-bit base to take, where one is among the other settings; the figures are those of the guide. */
+const adviceOn8Bits = (alternatives: RunEstimate['alternatives']): string[] =>
+  alternatives.some(({ change }) => /^(?:int8|fp8)_base/.test(change))
+    ? [
+        '',
+        'int8_base rounds weights by 0.6 % of their norm, fp8_base with fp8_scaled by 2.5 %: of the two take int8_base,',
+        'unless the run should equal one of musubi-tuner with FP8.',
+      ]
+    : [];
+
 function describe(found: RunEstimate): string {
   const { memory, model, machine, buckets, alternatives } = found;
   const parts = Object.entries(titles).map(([key, title]): string[] => [
@@ -68,6 +78,7 @@ function describe(found: RunEstimate): string {
     '',
     'With other settings',
     ...table([['', 'memory', 'weights', 'more on disk', 'a step'], ...others]),
+    ...adviceOn8Bits(alternatives),
     '',
   ].join('\n');
 }

@@ -272,6 +272,41 @@ async function problemsOf(written: string, argv: string[]): Promise<unknown> {
   return error instanceof ConfigError ? error.problems.map(({ code, option }) => [code, option]) : error;
 }
 
+describe('an option without effect on the weights', () => {
+  test.each([
+    [['--fp8_format', 'e5m2'], 'fp8_format e5m2: it has no effect without fp8_base.'],
+    [['--int8_base', '--fp8_format', 'e5m2'], 'fp8_format e5m2: it has no effect without fp8_base.'],
+    [['--int8_base', '--fp8_quant_mode', 'tensor'], 'fp8_quant_mode tensor: it has no effect without fp8_scaled.'],
+    [['--fp8_base', '--fp8_block_size', '32'], 'fp8_block_size 32: it has no effect without fp8_scaled.'],
+    [
+      ['--fp8_base', '--fp8_scaled', '--fp8_quant_mode', 'channel', '--fp8_block_size', '32'],
+      'fp8_block_size 32: it has no effect, as only fp8_quant_mode = "block" has blocks.',
+    ],
+    [['--fp8_cache_dir', 'c'], 'fp8_cache_dir c: it has no effect without fp8_base or int8_base.'],
+    [['--attn_mode', 'whole', '--attn_chunk', '8'], 'attn_chunk 8: it has no effect, as attn_mode = "whole"'],
+  ])('%j is told', async (argv, line) => {
+    const { answers } = await resolve([...minimalArgv, ...argv]);
+    expect(answers).toEqual([expect.stringContaining(line)]);
+  });
+
+  test('makes no other file of 8-bit weights', async () => {
+    for (const base of ['--int8_base', '--fp8_base']) {
+      const plain = await resolve([...minimalArgv, base]);
+      const more = await resolve([...minimalArgv, base, '--fp8_quant_mode', 'tensor', '--fp8_block_size', '32']);
+      expect(more.config.eightBitBase).toEqual(plain.config.eightBitBase);
+    }
+  });
+
+  test.each([
+    ['--int8_base', '--fp8_cache_dir', 'c'],
+    ['--fp8_base', '--fp8_format', 'e5m2'],
+    ['--fp8_base', '--fp8_scaled', '--fp8_block_size', '32'],
+    ['--attn_mode', 'chunked', '--attn_chunk', '8'],
+  ])('%s %s %s is none', async (...argv) => {
+    expect((await resolve([...minimalArgv, ...argv])).answers).toEqual([]);
+  });
+});
+
 test('a shortened option counts, and is told', async () => {
   const { config, answers } = await resolve([...minimalArgv, '--learning_r', '1e-3']);
   expect(config.learningRate).toBe(1e-3);

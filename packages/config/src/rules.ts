@@ -124,6 +124,23 @@ export const optionRules: readonly OptionRule[] = [
     remedy: 'Add gradient_checkpointing = true.',
   },
   {
+    option: 'fp8_block_size',
+    task: 'train',
+    severity: 'warning',
+    isBroken: ({ get, isSet }) =>
+      isSet('fp8_block_size') && get('fp8_scaled') === true && get('fp8_quant_mode') !== 'block',
+    reason: 'it has no effect, as only fp8_quant_mode = "block" has blocks.',
+    remedy: 'Remove it, or fp8_quant_mode.',
+  },
+  {
+    option: 'attn_chunk',
+    task: 'train',
+    severity: 'warning',
+    isBroken: ({ get, isSet }) => isSet('attn_chunk') && get('attn_mode') === 'whole',
+    reason: 'it has no effect, as attn_mode = "whole" computes all scores at once.',
+    remedy: 'Remove it, or choose attn_mode = "chunked".',
+  },
+  {
     option: 'gradient_checkpointing_every',
     severity: 'refused',
     isBroken: ({ get }) => number(get('gradient_checkpointing_every')) > 1 && get('gradient_checkpointing') !== true,

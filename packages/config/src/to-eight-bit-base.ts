@@ -16,11 +16,13 @@ export function toEightBitBase({ flag, number, problem, text, textOrNull }: Opti
     );
   }
   if (!fp8 && !int8) return null;
+  const method = int8 ? 'int8' : scaled ? 'scaled' : 'cast';
+  // What has no effect on the weights must not make another file of them.
   return {
-    method: int8 ? 'int8' : scaled ? 'scaled' : 'cast',
-    format: text('fp8_format') as EightBitBase['format'],
-    mode: text('fp8_quant_mode') as EightBitBase['mode'],
-    blockSize: number('fp8_block_size'),
+    method,
+    format: method === 'int8' ? 'e4m3' : (text('fp8_format') as EightBitBase['format']),
+    mode: method === 'scaled' ? (text('fp8_quant_mode') as EightBitBase['mode']) : 'block',
+    blockSize: method === 'scaled' ? number('fp8_block_size') : 64,
     cacheDir: textOrNull('fp8_cache_dir'),
   };
 }

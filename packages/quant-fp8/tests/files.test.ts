@@ -3,8 +3,15 @@ import { join } from 'node:path';
 import { bytesSource, encodeSafetensors, fromFloat32, openSafetensors, toFloat32 } from '@musubi/safetensors';
 import { openSafetensorsFile, writeSafetensorsFile } from '@musubi/safetensors/node';
 import { describe, expect, test } from 'vitest';
-import { dequantizeToBytes, planEightBit, quantizeTensors, quantizeWeight, scaleBytes } from '../src/index.ts';
-import type { Fp8Mode } from '../src/index.ts';
+import {
+  dequantizeToBytes,
+  planEightBit,
+  quantizeTensors,
+  quantizeToBlob,
+  quantizeWeight,
+  scaleBytes,
+} from '../src/index.ts';
+import type { Fp8Mode, QuantizeToBlobOptions } from '../src/index.ts';
 import { dequantizeFile, quantizeFile, quantizeStore } from '../src/node.ts';
 import { PIECE, WINDOW } from '../src/internal/engine.ts';
 import { randomTensor, temporaryFolder } from './fixtures.ts';
@@ -282,6 +289,29 @@ function naive(values: Float32Array, shape: readonly number[], mode: Fp8Mode) {
 }
 
 const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+
+describe('quantizeToBlob', () => {
+  const castable = model.filter(({ dtype }) => dtype !== 'I64');
+
+  test.each<[Omit<QuantizeToBlobOptions, 'targets'>, typeof model]>([
+    [{}, model],
+    [{ mode: 'tensor' }, model],
+    [{ mode: 'channel', format: 'e5m2' }, model],
+    [{ blockSize: 32, wide: true }, model],
+    [{ method: 'int8' }, model],
+    [{ method: 'int8', wide: true }, model],
+    [{ method: 'cast', format: 'e5m2' }, castable],
+  ])('makes the bytes of the file that quantizeStore writes: %o', async (options, tensors) => {
+    const { input, output } = await modelFile(tensors);
+    const metadata = { key: 'k' };
+    const store = await openSafetensorsFile(input);
+    const report = await quantizeStore(store, output, { targets, ...options, metadata });
+    const made = await quantizeToBlob(store, { targets, ...options, metadata });
+    await store.close();
+    expect(Buffer.compare(new Uint8Array(await made.blob.arrayBuffer()), readFileSync(output))).toBe(0);
+    expect(made.report).toEqual(report);
+  });
+});
 
 describe('planEightBit', () => {
   test.each([

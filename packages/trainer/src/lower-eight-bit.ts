@@ -1,5 +1,5 @@
 import type { EightBitBase } from '@musubi/config';
-import type { Int8Options } from '@musubi/quant-fp8/graph';
+import type { DequantizeOptions, Int8Options } from '@musubi/quant-fp8/graph';
 
 import { dequantizeFp8, lowerInt8 } from '@musubi/quant-fp8/graph';
 import { type Provider, hasFloat8, runsOn } from '@musubi/runtime';
@@ -13,6 +13,8 @@ export interface LowerEightBitOptions extends Int8Options {
    * product, integers are widened for it.
    */
   readonly provider?: Provider;
+  /** How 8-bit floats are read, where that does not follow from the provider. */
+  readonly codes?: DequantizeOptions['codes'];
 }
 
 /**
@@ -24,11 +26,11 @@ export interface LowerEightBitOptions extends Int8Options {
 export const lowerEightBit =
   (method: EightBitBase['method'], options: LowerEightBitOptions = {}): LowerWeights =>
   (graph, weights) => {
-    const { provider = 'cpu', ...integers } = options;
+    const { provider = 'cpu', codes: given, ...integers } = options;
     const isProcessor = provider === 'cpu' || provider === 'wasm';
     if (method !== 'int8') {
-      const codes = isProcessor ? 'bits' : hasFloat8(provider) ? 'float8' : 'table';
-      return dequantizeFp8(graph, weights, { round: false, codes });
+      const codes = given ?? (isProcessor ? 'bits' : hasFloat8(provider) ? 'float8' : 'table');
+      return dequantizeFp8(graph, weights, { round: false, codes, hasFloat8: hasFloat8(provider) });
     }
     return lowerInt8(graph, weights, {
       ...(isProcessor ? { style: 'cast' } : {}),

@@ -18,3 +18,14 @@ export const changedFiles = {
 } satisfies Record<string, Readonly<Record<string, (text: string) => string>>>;
 
 export type RunSize = keyof typeof changedFiles;
+
+/** Runs on the tiny files with the base in bfloat16, as models are published, from which it gets 8 bits. */
+export const eightBitRuns = [
+  '--fp8_base --fp8_scaled',
+  '--fp8_base',
+  '--int8_base --gradient_checkpointing',
+  '--seed 42',
+] as const;
+
+/** Steps of these; WebGPU in software makes the first one of them. */
+export const eightBitSteps = 2;

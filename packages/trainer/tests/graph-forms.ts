@@ -8,8 +8,8 @@ import { fromSafetensors } from '@musubi/onnx-graph';
 import { TorchGenerator } from '@musubi/random';
 
 import { type TrainingModelOptions, createTrainingModel, lowerEightBit } from '../src/index.ts';
+import { planEightBitBase } from '../src/plan-eight-bit-base.ts';
 import { float16Weights } from '../src/web/product-weights.ts';
-import { planEightBitBase } from '../src/node/plan-eight-bit-base.ts';
 
 /** Where a model's weights lie, as the header of a checkpoint says; nothing of it is read to build a graph. */
 export interface ModelHeader {

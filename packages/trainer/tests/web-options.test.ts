@@ -8,9 +8,6 @@ import { makeConfig } from './make-config.ts';
 test.each([
   ['dit_high_noise', '--task t2v-A14B --dit_high_noise high.safetensors'],
   ['base_weights', '--base_weights other.safetensors'],
-  ['fp8_base', '--fp8_base --fp8_scaled'],
-  ['fp8_base', '--fp8_base'],
-  ['int8_base', '--int8_base'],
 ])('%s is refused in browsers before anything is read', async (option, options) => {
   const config = await makeConfig(options);
   const run = runTraining(config, { files: new Map(), runtime: {} as Runtime, onSave: () => {} });

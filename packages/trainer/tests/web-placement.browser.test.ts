@@ -1,3 +1,4 @@
+import type { EightBitBase } from '@musubi/config';
 import type { Graph } from '@musubi/onnx-graph';
 
 import { createLora, selectTargets } from '@musubi/lora';
@@ -11,7 +12,8 @@ import { InferenceSession, env } from 'onnxruntime-web/webgpu';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { fetchFolder } from '../../../tests/browser/fetch-folder.ts';
-import { createTrainingModel } from '../src/index.ts';
+import { createTrainingModel, lowerEightBit } from '../src/index.ts';
+import { quantizeBase } from '../src/web/eight-bit-base.ts';
 
 const file = 'dit.safetensors';
 let files: Map<string, Blob>;
@@ -31,10 +33,22 @@ beforeAll(async () => {
 
 afterAll(() => kinds.forEach((kind, i) => (console[kind] = before[i] ?? console.log)));
 
-async function trainingGraph(options: { forWebGpu: boolean; gradientCheckpointing?: boolean }): Promise<Graph> {
+interface StoredGraph {
+  readonly graph: Graph;
+  /** The file of its weights. */
+  readonly content: Blob;
+}
+
+async function trainingGraph(
+  options: { forWebGpu: boolean; gradientCheckpointing?: boolean },
+  method: EightBitBase['method'] | null = null,
+): Promise<StoredGraph> {
   const modelConfig = JSON.parse((await files.get('model.json')?.text()) ?? '{}') as Record<string, unknown>;
-  const store = await openSafetensors(blobSource(files.get(file) ?? new Blob(), file));
-  const { config, source } = resolveWeights(store, wan, { task: 't2v-1.3B', modelConfig });
+  const blob = files.get(file) ?? new Blob();
+  const checkpoint = await openSafetensors(blobSource(blob, file));
+  const { config, weights, source } = resolveWeights(checkpoint, wan, { task: 't2v-1.3B', modelConfig });
+  const request = { path: file, file: blob, checkpoint, weights, architecture: wan, wide: true };
+  const base = method && (await quantizeBase({ ...setting, method }, request, { logger: () => {} }));
   const { lora } = wan;
   const rules = { blockClasses: [lora.targetClass], exclude: lora.defaultExcludePatterns };
   const adapter = createLora({
@@ -43,8 +57,20 @@ async function trainingGraph(options: { forWebGpu: boolean; gradientCheckpointin
     alpha: 2,
     generator: new TorchGenerator(1),
   });
-  return createTrainingModel({ architecture: wan, config, weights: source(() => file), adapter, ...options }).training;
+  const stored = base ? base.stored.source(() => file) : source(() => file);
+  const lower = method ? { lower: lowerEightBit(method, { provider: 'webgpu', forward: 'dequantize' }) } : {};
+  const { training } = createTrainingModel({
+    architecture: wan,
+    config,
+    weights: stored,
+    adapter,
+    ...options,
+    ...lower,
+  });
+  return { graph: training, content: base?.content ?? blob };
 }
+
+const setting = { format: 'e4m3', mode: 'block', blockSize: 64, cacheDir: null } as const;
 
 interface Placed {
   readonly name: string;
@@ -53,10 +79,10 @@ interface Placed {
 }
 
 /** The provider of each node that ONNX Runtime keeps or makes, from what it logs while it loads a model. */
-async function placements(graph: Graph): Promise<Placed[]> {
+async function placements({ graph, content }: StoredGraph): Promise<Placed[]> {
   const start = logged.length;
   const model = encodeModel(graph);
-  const weights = new Uint8Array((await files.get(file)?.arrayBuffer()) ?? new ArrayBuffer(0));
+  const weights = new Uint8Array(await content.arrayBuffer());
   const options = toSessionOptions({ model, providers: ['webgpu'], externalData: { [file]: weights } });
   const session = await InferenceSession.create(model, { ...options, logSeverityLevel: 0 });
   await session.release();
@@ -89,8 +115,9 @@ function leaving({ nodes }: Graph, placed: readonly Placed[]): string[] {
 
 describe.each([false, true])('a step for WebGPU, gradient checkpointing %s', (gradientCheckpointing) => {
   test('stays on the device', async () => {
-    const graph = await trainingGraph({ forWebGpu: true, gradientCheckpointing });
-    const placed = await placements(graph);
+    const stored = await trainingGraph({ forWebGpu: true, gradientCheckpointing });
+    const { graph } = stored;
+    const placed = await placements(stored);
     expect(leaving(graph, placed)).toEqual([]);
     const onDevice = new Set(
       placed.filter(({ provider }) => provider === 'WebGpuExecutionProvider').map(({ name }) => name),
@@ -101,6 +128,19 @@ describe.each([false, true])('a step for WebGPU, gradient checkpointing %s', (gr
     expect(kept.map(({ op }) => op).filter((op) => !runsOn('webgpu', op))).toEqual([]);
   }, 600_000);
 });
+
+test.each(['scaled', 'int8', 'cast'] as const)(
+  'a step on a base in 8 bits stays there too: %s',
+  async (method) => {
+    const stored = await trainingGraph({ forWebGpu: true }, method);
+    const placed = await placements(stored);
+    expect(leaving(stored.graph, placed)).toEqual([]);
+    expect(placed.filter(({ provider }) => provider === 'WebGpuExecutionProvider').length).toBeGreaterThan(
+      stored.graph.nodes.length / 2,
+    );
+  },
+  600_000,
+);
 
 test.each([false, true])(
   'a step of the optimizer stays on the device, joined %s',
@@ -117,7 +157,7 @@ test.each([false, true])(
       joinsParameters,
     });
     const start = logged.length;
-    expect(await placements(graph)).toEqual([]);
+    expect(await placements({ graph, content: new Blob() })).toEqual([]);
     // where all have one place, they are not listed
     const told = logged.slice(start).filter((text) => text.includes('VerifyEachNodeIsAssignedToAnEp'));
     expect(told.join()).toMatch(/All nodes placed on \[WebGpuExecutionProvider\]\. Number of nodes: \d{2,}/);
@@ -126,8 +166,8 @@ test.each([false, true])(
 );
 
 test('a step for the CPU would leave it for its products', async () => {
-  const graph = await trainingGraph({ forWebGpu: false });
-  const left = leaving(graph, await placements(graph));
+  const stored = await trainingGraph({ forWebGpu: false });
+  const left = leaving(stored.graph, await placements(stored));
   expect(new Set(left)).toEqual(new Set(['FusedMatMul']));
   expect(runsOn('webgpu', 'FusedMatMul')).toBe(false);
 }, 600_000);

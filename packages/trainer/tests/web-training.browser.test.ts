@@ -1,13 +1,10 @@
 import { gradientName } from '@musubi/autodiff';
-import { resolveOptions } from '@musubi/config';
-import { createWebRuntime } from '@musubi/runtime/web';
 import { type TensorStore, bytesSource, openSafetensors } from '@musubi/safetensors';
 import { beforeAll, describe, expect, test } from 'vitest';
 
-import { fetchFolder } from '../../../tests/browser/fetch-folder.ts';
-import { runTraining } from '../src/web.ts';
-import { type RunSize, browserOptions, changedFiles, savedFiles } from './browser-options.ts';
-import { type Call, bytesOf, recording } from './recording-runtime.ts';
+import { type RunSize, browserOptions, savedFiles } from './browser-options.ts';
+import { type Call, bytesOf } from './recording-runtime.ts';
+import { type PageRun, fetchRun, openRuntime, trainInPage } from './train-in-page.ts';
 
 /** What Node.js makes of the same configuration, see `browser-reference.ts`. */
 interface Reference {
@@ -24,52 +21,6 @@ async function fetchReference(size: RunSize): Promise<Reference> {
   const { losses } = (await (await get('run.json')).json()) as { losses: number[] };
   const saved = await Promise.all(savedFiles.map(async (file) => [file, await open(file)] as const));
   return { losses, gradients: await open('gradients.safetensors'), saved: new Map(saved) };
-}
-
-async function fetchRun(size: RunSize): Promise<Map<string, Blob>> {
-  const files = await fetchFolder('/golden/runs/wan_t2v');
-  for (const [file, change] of Object.entries(changedFiles[size])) {
-    files.set(file, new Blob([change((await files.get(file)?.text()) ?? '')]));
-  }
-  return files;
-}
-
-interface Finished {
-  readonly losses: readonly number[];
-  readonly lines: readonly string[];
-  readonly calls: readonly Call[];
-  /** By the names of the files. */
-  readonly saved: ReadonlyMap<string, Uint8Array>;
-}
-
-async function train({ size, device, options }: (typeof kinds)[number]): Promise<Finished> {
-  const files = await fetchRun(size);
-  const readText = async (path: string) => (await files.get(path)?.text()) ?? '';
-  const argv = ['--config_file', 'config.toml', ...`${browserOptions} ${options}`.trim().split(' ')];
-  const { config } = await resolveOptions({ command: 'train', argv, readText });
-  const runtime = await createWebRuntime({
-    worker: new Worker('/bundle/runtime-worker.js', { type: 'module' }),
-    device,
-    threads: 1,
-    wasmPaths: `${location.origin}/onnxruntime/`,
-  });
-  const losses: number[] = [];
-  const lines: string[] = [];
-  const calls: Call[] = [];
-  const saved = new Map<string, Uint8Array>();
-  try {
-    const { status } = await runTraining(config, {
-      files,
-      runtime: recording(runtime, calls, 'training_model'),
-      logger: (line) => lines.push(line),
-      onStep: ({ loss }) => losses.push(loss),
-      onSave: (file, bytes) => void saved.set(file, bytes),
-    });
-    expect(status).toBe('finished');
-  } finally {
-    await runtime.close();
-  }
-  return { losses, lines, calls, saved };
 }
 
 /**
@@ -103,13 +54,18 @@ const kinds = [
 ] as const;
 
 describe.each(kinds)('20 steps on $name in a worker', (kind) => {
-  const { device, size, rtol, perTensor, attention, place } = kind;
+  const { device, size, options, rtol, perTensor, attention, place } = kind;
   let reference: Reference;
-  let finished: Finished;
+  let finished: PageRun;
 
   beforeAll(async () => {
     reference = await fetchReference(size);
-    finished = await train(kind);
+    const runtime = await openRuntime(device);
+    try {
+      finished = await trainInPage(await fetchRun(size), runtime, `${browserOptions} ${options}`.trim());
+    } finally {
+      await runtime.close();
+    }
   }, 600_000);
 
   test('say where the optimizer works', () => {

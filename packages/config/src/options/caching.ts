@@ -92,7 +92,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     scripts: wanText,
     group: 'model',
     help: 'Keep the weights of the text encoder in 8 bits.',
-    support: refused('8-bit weights are not in this release; the text encoder is read from its file block by block'),
+    support: refused('the text encoder has no 8-bit weights in this release; it is read from its file block by block'),
   },
   {
     name: 'i2v',

@@ -41,6 +41,7 @@ export const eightBitOptions: readonly OptionSpec[] = [
     choices: ['e4m3', 'e5m2'],
     group: 'model',
     help: '8-bit float of fp8_base: e4m3 is finer, e5m2 has the wider range.',
+    dependsOn: ['fp8_base'],
     support: works,
   },
   {
@@ -50,6 +51,7 @@ export const eightBitOptions: readonly OptionSpec[] = [
     choices: ['tensor', 'channel', 'block'],
     group: 'model',
     help: 'What shares a scale with fp8_scaled: the whole weight, a row, or a block of a row.',
+    dependsOn: ['fp8_scaled'],
     support: works,
   },
   {
@@ -59,6 +61,7 @@ export const eightBitOptions: readonly OptionSpec[] = [
     range: { min: 1 },
     group: 'model',
     help: 'Numbers of a row that share a scale with fp8_scaled in blocks.',
+    dependsOn: ['fp8_scaled'],
     support: works,
   },
   {
@@ -67,6 +70,7 @@ export const eightBitOptions: readonly OptionSpec[] = [
     default: null,
     group: 'model',
     help: 'Folder for the file with the 8-bit weights, which the next run takes up again; by default that of the checkpoint.',
+    dependsOn: [['fp8_base', 'int8_base']],
     support: works,
   },
 ];

@@ -11,7 +11,9 @@ const dynamic = accepted(
 );
 const oneCompiler = accepted('ONNX Runtime is the only compiler, and optimizes a graph once, when it loads it');
 const cuda = accepted('it concerns CUDA in PyTorch; this release computes on the CPU in float32');
-const swap = accepted('base weights stay in the checkpoint file and are read from it when a block needs them');
+const swap = accepted(
+  'on the CPU base weights stay in the checkpoint file and are read from it when a block needs them; a card gets all of them',
+);
 const distributed = accepted('this release trains in one process');
 
 const compileModes = ['default', 'reduce-overhead', 'max-autotune', 'max-autotune-no-cudagraphs'];

@@ -81,7 +81,7 @@ export const trainingOptions: readonly OptionSpec[] = [
     default: false,
     group: 'training',
     help: 'Also keep the inputs of the blocks in main memory.',
-    support: accepted('on the CPU they are in main memory anyway'),
+    support: accepted('on the CPU they are in main memory anyway; a card keeps them'),
   },
 
   {

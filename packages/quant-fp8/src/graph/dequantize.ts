@@ -27,6 +27,11 @@ export interface DequantizeOptions {
    */
   readonly codes?: 'float8' | 'bits' | 'table';
   /**
+   * Whether the device has 8-bit floats at all, so that a Cast of codes without a scale may stay outside of products. Default
+   * true, for `table` false.
+   */
+  readonly hasFloat8?: boolean;
+  /**
    * Round each number to the dtype of its scale, as the original program does. Default true; false saves two passes where
    * scales are 16 bits wide, for a difference far below that of the quantization.
    */
@@ -51,6 +56,7 @@ export interface DequantizeOptions {
 export function dequantizeFp8(graph: Graph, source: ParameterSource, options: DequantizeOptions = {}): Graph {
   const { style = 'linear', round = true, codes: form = 'float8' } = options;
   const isLinear = form === 'float8' && style === 'linear';
+  const { hasFloat8 = form !== 'table' } = options;
   const scales = createScales(source);
   const decoderOf = ({ dtype }: Value) => decoders[form](dtype === 'float8e5m2' ? 'e5m2' : 'e4m3');
   const widen = createWiden(source, { decoderOf, round });
@@ -65,7 +71,7 @@ export function dequantizeFp8(graph: Graph, source: ParameterSource, options: De
         return cast(round ? cast(numbers, scaling.scale.dtype) : numbers, dtype);
       }
       // Where there are 8-bit floats, the Cast that is there does.
-      if (!hasScale && form !== 'table' && after.length === 0) return undefined;
+      if (!hasScale && hasFloat8 && after.length === 0) return undefined;
       return widen(codes, dtype, after, rewriter);
     },
     product: (node, codes, rewriter) => (isLinear ? undefined : productInPieces(node, codes, rewriter, widen)),

@@ -5,9 +5,10 @@ import { Fp8Error } from '../errors.ts';
 import { formatOf } from '../formats.ts';
 import { groupingOf } from '../grouping.ts';
 import { assertWeightDtype } from '../internal/weight-dtype.ts';
+import { metadataOf } from '../plan-store.ts';
 import type { QuantizationReport } from '../plan.ts';
 import { scaleKey } from '../targets.ts';
-import { metadataOf, poolOptions, quantizeStore, rangeOf } from './quantize-store.ts';
+import { poolOptions, quantizeStore, rangeOf } from './quantize-store.ts';
 import type { FileOptions, QuantizeFileOptions } from './quantize-store.ts';
 import { runJobs } from './worker-pool.ts';
 import type { Job } from './worker-pool.ts';
@@ -57,7 +58,7 @@ export async function dequantizeFile(input: string, output: string, options: Fil
         }),
         ...others.map((info) => {
           const { name, byteLength: length } = info;
-          return { kind: 'copy', name, from: rangeOf(info), to: places.get(name)!, length } as const;
+          return { kind: 'copy', name, from: rangeOf(info), to: places.get(name)!, scaleTo: 0, length } as const;
         }),
       ].map((task): Job => ({ task, done: () => {} }));
       await runJobs(jobs, { output: path, outputName: resolve(output) }, poolOptions(options));

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { Fp8Error } from '../errors.ts';
-import type { Measured, Reply, Task, WorkerStart } from './protocol.ts';
+import type { Measured } from '../internal/work.ts';
+import type { Reply, Task, WorkerStart } from './protocol.ts';
 import { workerScript } from './worker-script.ts';
 
 export interface PoolOptions {

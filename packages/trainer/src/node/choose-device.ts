@@ -62,9 +62,13 @@ export function graphFor({ provider }: Device, eightBitBase: object | null = nul
     forWebGpu: provider === 'coreml' || !runsOn(provider, 'FusedMatMul'),
     gatesOnDevice: provider === 'cuda',
     fusedEvaluation: provider === 'cpu' || provider === 'cuda',
-    widenAtLoad: eightBitBase === null && provider !== 'cpu' && !multipliesIn(provider, 'bfloat16'),
+    widenAtLoad: eightBitBase === null && !hasBfloat16({ provider }),
   };
 }
+
+/** Whether a device knows bfloat16; weights in it would be widened on the host, those beside 8-bit ones in each step. */
+export const hasBfloat16 = ({ provider }: Pick<Device, 'provider'>): boolean =>
+  provider === 'cpu' || multipliesIn(provider, 'bfloat16');
 
 /** The plan of a session whose graph leaves the widening of weights to the time it is loaded. */
 export const foldingWeights = (memory: MemoryPlan, { widenAtLoad }: { readonly widenAtLoad: boolean }): MemoryPlan =>

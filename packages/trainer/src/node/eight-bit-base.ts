@@ -1,33 +1,36 @@
 import type { EightBitBase } from '@musubi/config';
 import type { MergedAdapter } from '@musubi/lora';
-import type { Architecture, ResolvedWeights } from '@musubi/models';
-import type { QuantizationReport, QuantizedTensor } from '@musubi/quant-fp8';
 import type { TensorInfo, TensorStore } from '@musubi/safetensors';
 
-import { statfs } from 'node:fs/promises';
+import { open, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { createMerger } from '@musubi/lora';
-import { FP8_TARGETS, type Fp8Architecture } from '@musubi/quant-fp8';
 import { fp8Source } from '@musubi/quant-fp8/graph';
-import { type QuantizeStoreOptions, assertQuantizable, quantizeStore } from '@musubi/quant-fp8/node';
+import { assertQuantizable, quantizeStore } from '@musubi/quant-fp8/node';
 import { fromFloat32, toFloat32 } from '@musubi/safetensors';
 import { openSafetensorsFile } from '@musubi/safetensors/node';
 
 import type { Closing } from './open-parts.ts';
 
 import { TrainerError } from '../errors.ts';
-import { eightBitKey } from './eight-bit-key.ts';
+import type { SampledFile } from '../eight-bit-key.ts';
+import {
+  type EightBitFile,
+  type EightBitModel,
+  type StoredBase,
+  describeQuantization,
+  eightBitKeyName,
+  modelView,
+  planEightBitFile,
+  quantizationProgress,
+} from '../eight-bit-weights.ts';
 import { makeWritableFolder, removeFolders } from './make-folder.ts';
 
-/** The weights of a base model where they lie. */
-export type StoredBase = Pick<ResolvedWeights<unknown>, 'weights' | 'source'>;
-
-export interface EightBitRequest extends Pick<ResolvedWeights<unknown>, 'weights'> {
+export interface EightBitRequest extends EightBitModel {
   /** The checkpoint as the user wrote its path, and open. */
   readonly path: string;
   readonly checkpoint: TensorStore;
-  readonly architecture: Pick<Architecture, 'longName'>;
   /** Adapters to merge into the weights first. */
   readonly merged: readonly MergedAdapter[];
 }
@@ -37,9 +40,6 @@ export interface EightBitContext {
   readonly logger: (line: string) => void;
   readonly signal: AbortSignal | undefined;
 }
-
-/** Where a file says what it was made of. */
-const keyName = 'musubi_eight_bit_key';
 
 /**
  * The weights of a base model in 8 bits, in a file of their own beside the checkpoint (or in `--fp8_cache_dir`): made weight
@@ -62,13 +62,13 @@ export async function openEightBitBase(
     await prepareFolder(plan.folder, weights, setting);
     logger(`8-bit base weights are written to ${file}; the next run finds them there.`);
     const startedAt = Date.now();
-    const report = await quantizeStore(viewOf(request), file, {
+    const report = await quantizeStore(modelView(request.checkpoint, weights), file, {
       ...plan.options,
-      onWeight: progress(weights, logger),
+      onWeight: quantizationProgress(weights, logger),
       ...(merged.length > 0 ? { hook: mergingHook(merged) } : {}),
       ...(signal ? { signal } : {}),
     });
-    logger(describe(report, (Date.now() - startedAt) / 1000));
+    logger(describeQuantization(report, (Date.now() - startedAt) / 1000));
     store = await openSafetensorsFile(file);
   }
   const { tensors, close } = store;
@@ -86,52 +86,40 @@ export async function checkEightBitBase(setting: EightBitBase, request: EightBit
   const plan = await planFile(setting, request);
   const store = await openIfMade(plan);
   if (store) return store.close();
-  assertQuantizable(viewOf(request), plan.options);
+  assertQuantizable(modelView(request.checkpoint, request.weights), plan.options);
   if (request.merged.length > 0) createMerger(request.merged);
   await removeFolders(await prepareFolder(plan.folder, request.weights, setting));
 }
 
-interface FilePlan {
+interface FilePlan extends EightBitFile {
   readonly folder: string;
   readonly file: string;
-  /** What the file is made of. */
-  readonly key: string;
-  readonly options: QuantizeStoreOptions;
 }
 
 async function planFile(setting: EightBitBase, request: EightBitRequest): Promise<FilePlan> {
-  const { path, weights, merged } = request;
-  const { method, format, mode, blockSize, cacheDir } = setting;
-  const targets = method === 'cast' ? null : targetsOf(request.architecture, setting);
-  const key = await eightBitKey({
-    setting,
-    targets: targets && FP8_TARGETS[targets],
-    weights,
-    merged: merged.map(({ store, multiplier = 1 }) => ({ multiplier, tensors: store.tensors })),
-  });
-  const folder = cacheDir ?? dirname(path);
+  const { path, weights, architecture, wide = false } = request;
+  const merged = request.merged.map(({ store, multiplier = 1 }) => ({ multiplier, tensors: store.tensors }));
+  const plan = await planEightBitFile(setting, { weights, architecture, wide, merged }, sampleFile);
+  const folder = setting.cacheDir ?? dirname(path);
   const stem = basename(path).replace(/(?:\.safetensors\.index)?\.\w+$/, '');
-  const metadata = { [keyName]: key };
-  return {
-    folder,
-    file: join(folder, `${stem}.${labelOf(setting)}-${key.slice(0, 12)}.safetensors`),
-    key,
-    options: { method, targets: targets ?? { include: null, exclude: [] }, format, mode, blockSize, metadata },
-  };
+  return { ...plan, folder, file: join(folder, `${stem}.${labelOf(setting)}-${plan.key.slice(0, 12)}.safetensors`) };
 }
 
-/** @throws {TrainerError} `OPTION_CONFLICT` for a model without a list of weights */
-export function targetsOf({ longName }: Pick<Architecture, 'longName'>, { method }: EightBitBase): Fp8Architecture {
-  const known = Object.keys(FP8_TARGETS) as Fp8Architecture[];
-  const found = known.find((name) => longName === name || longName.startsWith(`${name}_`));
-  if (found) return found;
-  const option = method === 'int8' ? 'int8_base' : 'fp8_scaled';
-  throw new TrainerError(
-    'OPTION_CONFLICT',
-    `${option}: there is no list of the weights of ${longName} to quantize.`,
-    method === 'int8' ? 'Remove int8_base.' : 'Use fp8_base alone.',
-    { option },
-  );
+async function sampleFile<T>(path: string, use: (file: SampledFile) => Promise<T>): Promise<T> {
+  const file = await open(path, 'r');
+  try {
+    const { size, mtimeMs } = await file.stat();
+    return await use({
+      size,
+      modified: Math.floor(mtimeMs),
+      async read(position, length) {
+        const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position });
+        return buffer.subarray(0, bytesRead);
+      },
+    });
+  } finally {
+    await file.close();
+  }
 }
 
 /** In the name of the file, for the reader. */
@@ -142,7 +130,7 @@ function labelOf({ method, format, mode, blockSize }: EightBitBase): string {
 
 async function openIfMade({ file, key }: FilePlan): Promise<TensorStore | null> {
   const store = await openSafetensorsFile(file).catch(() => null);
-  if (!store || store.metadata[keyName] === key) return store;
+  if (!store || store.metadata[eightBitKeyName] === key) return store;
   await store.close();
   return null;
 }
@@ -172,18 +160,6 @@ async function prepareFolder(
   });
 }
 
-/** The checkpoint under the names of the model, without its metadata. */
-function viewOf({ checkpoint, weights }: EightBitRequest): TensorStore {
-  const keyOf = (name: string) => weights.get(name)?.name ?? name;
-  return {
-    tensors: new Map(Array.from(weights, ([name, info]) => [name, { ...info, name }])),
-    metadata: {},
-    read: (name) => checkpoint.read(keyOf(name)),
-    readFloat32: (name) => checkpoint.readFloat32(keyOf(name)),
-    close: async () => {},
-  };
-}
-
 /** `--base_weights` become part of the weights before these are quantized, rounded once to the type of the checkpoint. */
 function mergingHook(adapters: readonly MergedAdapter[]) {
   const merger = createMerger(adapters);
@@ -203,23 +179,4 @@ function mergingHook(adapters: readonly MergedAdapter[]) {
     const merged = await merger.merge(name, shape, type, toFloat32(data, type));
     return merged ? fromFloat32(merged.values, type) : undefined;
   };
-}
-
-/** A line each tenth of the weights, for models that take long. */
-function progress(weights: ReadonlyMap<string, TensorInfo>, logger: (line: string) => void) {
-  let total = 0;
-  for (const { byteLength } of weights.values()) total += byteLength;
-  let [done, told] = [0, 0];
-  return ({ name }: QuantizedTensor) => {
-    done += weights.get(name)?.byteLength ?? 0;
-    const tenth = Math.floor((10 * done) / total);
-    if (total < 4e9 || tenth === told) return;
-    told = tenth;
-    logger(`  ${10 * tenth} %`);
-  };
-}
-
-function describe({ weights, others, relativeError }: QuantizationReport, seconds: number): string {
-  const rest = others === 0 ? '' : `, ${others} others as they were`;
-  return `${weights.length} weights in 8 bits${rest}, relative error ${relativeError.toFixed(4)}, ${seconds.toFixed(1)} s`;
 }

@@ -7,7 +7,7 @@ import { machineMemory } from '@musubi/runtime/node';
 
 import type { RunStep } from '../train.ts';
 import type { PlacementWatch } from './check-placement.ts';
-import type { StoredBase } from './eight-bit-base.ts';
+import type { StoredBase } from '../eight-bit-weights.ts';
 import type { Closing } from './open-parts.ts';
 
 export interface FixedShapesOptions {

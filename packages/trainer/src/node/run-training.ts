@@ -27,8 +27,9 @@ import { type TrainingHooks, train } from '../train.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
-import { chooseDevice, foldingWeights, graphFor } from './choose-device.ts';
-import { type EightBitContext, type StoredBase, openEightBitBase } from './eight-bit-base.ts';
+import { chooseDevice, foldingWeights, graphFor, hasBfloat16 } from './choose-device.ts';
+import type { StoredBase } from '../eight-bit-weights.ts';
+import { type EightBitContext, openEightBitBase } from './eight-bit-base.ts';
 import {
   type BaseModel,
   type Closing,
@@ -84,7 +85,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     const networkWeights = await readNetworkWeights(config);
     const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
     const store = (base: BaseModel<unknown>, option: 'dit' | 'dit_high_noise', merged: readonly FrozenAdapter[]) =>
-      storeWeights(config, base, option, merged, { closing, logger, signal: hooks.signal });
+      storeWeights(config, base, option, merged, { closing, logger, signal: hooks.signal, wide: !hasBfloat16(device) });
     const base = await store(model, 'dit', frozen);
     const highBase = high && (await store(high, 'dit_high_noise', []));
     const attention = chooseAttention(config, wan, model.config, data, machineRoom(device));
@@ -272,11 +273,11 @@ async function storeWeights(
   model: BaseModel<unknown>,
   option: 'dit' | 'dit_high_noise',
   merged: readonly FrozenAdapter[],
-  context: EightBitContext,
+  { wide, ...context }: EightBitContext & { readonly wide: boolean },
 ): Promise<StoredBase> {
   if (!eightBitBase) return model;
   const path = option === 'dit' ? dit : (ditHighNoise ?? '');
-  const request = { path, checkpoint: model.checkpoint, weights: model.weights, architecture: wan, merged };
+  const request = { path, checkpoint: model.checkpoint, weights: model.weights, architecture: wan, merged, wide };
   return withFile(option, path, () => openEightBitBase(eightBitBase, request, context));
 }
 

@@ -3,8 +3,8 @@ import { type Runtime, probeProducts } from '@musubi/runtime';
 
 import { blobFiles, loadTrainingData } from '@musubi/dataset';
 import { type Adapter, loraFile, readAdapter, savePrecision } from '@musubi/lora';
-import { resolveWeights, wan } from '@musubi/models';
-import { type ProductDtype, encodeModel } from '@musubi/onnx-graph';
+import { wan } from '@musubi/models';
+import type { ProductDtype } from '@musubi/onnx-graph';
 import { PythonRandom } from '@musubi/random';
 import { blobSource, encodeSafetensors, openSafetensors } from '@musubi/safetensors';
 
@@ -20,6 +20,9 @@ import { tellSkippedStep } from '../loss-scale.ts';
 import { type RunFacts, adapterMetadata, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { train } from '../train.ts';
+import { inspectDevice } from './inspect-device.ts';
+import { openBase } from './open-base.ts';
+import { openSession } from './open-session.ts';
 import {
   type OptimizerPlace,
   type TrainingSession,
@@ -28,8 +31,6 @@ import {
   openOptimizer,
 } from './optimizer-place.ts';
 import { pageRoom } from './page-room.ts';
-import { float16Weights } from './product-weights.ts';
-import { widenCheckpoint } from './widen-checkpoint.ts';
 
 export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
   /**
@@ -45,8 +46,8 @@ export interface WebRunOptions extends Omit<RunHooks, 'runtime'> {
 
 /**
  * A whole training run on files that a page was given. Base weights are read where they lie, weight by weight; what a
- * second base model, frozen adapters and `.pth` files need is not here. On WebGPU weights are float32, or float16 where
- * products are (`--mixed_precision fp16`): those of the checkpoint in another type are converted first.
+ * second base model, frozen adapters and `.pth` files need is not here. Weights of types that the device does not know become
+ * float32 first, on WebGPU float16 where products are (`--mixed_precision fp16`); a base in 8 bits is made first, too.
  *
  * @throws typed errors of the packages concerned, each with a remedy. When a run fails after its first step, its adapter
  *   is given to `onSave` first, as `runTraining` of `@musubi/trainer/node` saves it
@@ -55,9 +56,9 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const { files, runtime, logger = () => {} } = options;
   const startedAt = Date.now() / 1000;
   assertSupported(config);
-  const { device = 'wasm' } = runtime.info;
+  const device = await inspectDevice(runtime);
   const tryProducts = (dtype: ProductDtype) => probeProducts(runtime, dtype);
-  const products = await chooseProducts(config.mixedPrecision, device, tryProducts, logger);
+  const products = await chooseProducts(config.mixedPrecision, device.provider, tryProducts, logger);
   const [sessionId = 0, ownSeed = 0] = crypto.getRandomValues(new Uint32Array(2));
   const seed = config.seed ?? ownSeed;
   const pythonRandom = new PythonRandom(seed);
@@ -73,21 +74,19 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     blobFiles(files),
   );
   const dit = find(files, 'dit', config.dit);
-  const checkpoint = await openSafetensors(blobSource(dit, config.dit));
   const stated = config.modelConfig ?? (await readModelJson(config.dit, files));
-  const given = { task: config.task, ...(stated ? { modelConfig: stated } : {}) };
-  const model = resolveWeights(checkpoint, wan, given);
-  const attention = chooseAttention(config, wan, model.config, data, pageRoom(runtime.info));
+  const request = { file: dit, architecture: wan, stated, device, products };
+  const base = await openBase(config, request, { logger, signal: options.signal });
+  if (!base) return { status: 'interrupted', path: null, steps: 0 };
+  const attention = chooseAttention(config, wan, base.model.config, data, pageRoom(runtime.info));
   logger(attention.reason);
-  const forWebGpu = device === 'webgpu';
-  const widened = forWebGpu ? await widenCheckpoint(checkpoint, float16Weights(products, wan, model)) : null;
-  const stored = widened ? resolveWeights(await openSafetensors(blobSource(widened, config.dit)), wan, given) : model;
+  const forWebGpu = device.provider === 'webgpu';
   const run = assembleRun({
     config,
     seed,
     architecture: wan,
-    model,
-    weights: stored.source((file) => file),
+    model: base.model,
+    weights: base.stored.source((file) => file),
     data,
     pythonRandom,
     networkWeights: await readNetworkWeights(config, files),
@@ -95,7 +94,8 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     frozen: [],
     products,
     forWebGpu,
-    widenAtLoad: forWebGpu,
+    widenAtLoad: forWebGpu && !base.lower,
+    ...(base.lower ? { lower: base.lower } : {}),
   });
   if (run.notLoaded.length > 0) {
     logger(`network_weights has no weights for ${run.notLoaded.length} modules, e.g. ${run.notLoaded[0]}.`);
@@ -103,10 +103,8 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   if (options.signal?.aborted) return { status: 'interrupted', path: null, steps: 0 };
   const place = chooseOptimizerPlace(config, runtime);
   logger(place.reason);
-  const session = await runtime.createSession({
-    label: 'training_model',
-    model: encodeModel(run.graphs.training),
-    externalData: { [config.dit]: widened ?? dit },
+  const session = await openSession(runtime, run.graphs.training, config.dit, {
+    ...base,
     ...(place.adamw ? { keepOnDevice: gradientsToKeep(run) } : {}),
   });
   const facts: RunFacts = {
@@ -238,10 +236,9 @@ function assertSupported(config: TrainConfig): void {
   throw new TrainerError('OPTION_CONFLICT', found, 'Leave it out, or train with @musubi/cli.', { option });
 }
 
-function unsupportedOption({ ditHighNoise, baseWeights, eightBitBase }: TrainConfig): string | null {
+function unsupportedOption({ ditHighNoise, baseWeights }: TrainConfig): string | null {
   if (ditHighNoise !== null) return 'dit_high_noise';
   if (baseWeights.length > 0) return 'base_weights';
-  if (eightBitBase !== null) return eightBitBase.method === 'int8' ? 'int8_base' : 'fp8_base';
   return null;
 }
 

@@ -9,20 +9,21 @@ import {
 const floats: ReadonlySet<SafetensorsDtype> = new Set(['F32', 'BF16', 'F16']);
 
 /**
- * A safetensors file with the tensors of another one, those of 16-bit floats as float32. WebGPU has no kernel for bfloat16,
- * and shaders compute with float16 on some graphics cards only. One tensor at a time is in memory: browsers keep the
- * parts of large Blobs on disk.
+ * A safetensors file with the tensors of another one, those of some types of 16-bit floats as float32. One tensor at a time is
+ * in memory: browsers keep the parts of large Blobs on disk.
  *
+ * @param unknown types of floats that become float32
  * @param isFloat16 whether floats become float16 instead, e.g. weights of products in float16
  * @returns null where nothing has to be changed
  */
 export async function widenCheckpoint(
   store: TensorStore,
+  unknown: ReadonlySet<SafetensorsDtype>,
   isFloat16: (name: string) => boolean = () => false,
 ): Promise<Blob | null> {
   const dtypeOf = ({ name, dtype }: Pick<TensorInfo, 'name' | 'dtype'>): SafetensorsDtype => {
-    if (!floats.has(dtype)) return dtype;
-    return isFloat16(name) ? 'F16' : 'F32';
+    if (floats.has(dtype) && isFloat16(name)) return 'F16';
+    return unknown.has(dtype) ? 'F32' : dtype;
   };
   const tensors = [...store.tensors.values()];
   if (tensors.every((tensor) => dtypeOf(tensor) === tensor.dtype)) return null;

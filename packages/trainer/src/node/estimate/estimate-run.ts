@@ -19,7 +19,7 @@ import { TrainerError } from '../../errors.ts';
 import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { chooseDevice, foldingWeights, graphFor } from '../choose-device.ts';
-import type { StoredBase } from '../eight-bit-base.ts';
+import type { StoredBase } from '../../eight-bit-weights.ts';
 import { machineRoom } from '../machine-room.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import {
@@ -31,7 +31,7 @@ import {
   readNetworkWeights,
 } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
-import { planEightBitBase } from '../plan-eight-bit-base.ts';
+import { planEightBitBase } from '../../plan-eight-bit-base.ts';
 import { loweringFor, memoryFor } from '../run-training.ts';
 import { withFile } from '../with-file.ts';
 import { type BatchShape, readBatchShapes } from './batch-shapes.ts';
@@ -106,6 +106,7 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const timestepBoundary = resolveTimestepBoundary(config, wan);
     const { source, data, shapes } = await readBatchShapes(config, wan, logger);
     const device = await chooseDevice(config.device, logger);
+    if (device.provider !== 'cpu') logger(limitsOn(device.provider));
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing, logger);
     const high = await openHighNoiseModel(config, wan, model, closing);
@@ -196,6 +197,10 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     for (const close of closing.toReversed()) await close();
   }
 }
+
+/** What is not estimated on another device than the CPU. */
+const limitsOn = (provider: string): string =>
+  `On ${provider} the estimate is of products in float32, and memory is compared with that of the machine: what the card has is not known, and weights lie there too.`;
 
 /** A run as it would be, and how its sessions spend memory. */
 interface PlannedRun {

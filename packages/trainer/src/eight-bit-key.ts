@@ -1,9 +1,6 @@
 import type { EightBitBase } from '@musubi/config';
 import type { TensorInfo } from '@musubi/safetensors';
 
-import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
-
 /** Changes when the same settings make other bytes. */
 const version = 1;
 
@@ -11,8 +8,18 @@ const version = 1;
 const samples = 64;
 const sampleBytes = 4096;
 
+/** Of a checkpoint or an adapter. */
+export interface SampledFile {
+  readonly size: number;
+  /** When it was written last, in whole milliseconds since 1970; null where that is not known. */
+  readonly modified: number | null;
+  readonly read: (position: number, length: number) => Promise<Uint8Array>;
+}
+
 export interface EightBitContent {
   readonly setting: EightBitBase;
+  /** What has 16 bits is written as float32. */
+  readonly wide: boolean;
   /** Which weights: the list of the model. */
   readonly targets: unknown;
   readonly weights: ReadonlyMap<string, TensorInfo>;
@@ -26,37 +33,33 @@ export interface EightBitContent {
  * All of a large checkpoint takes minutes to read, so its content is told by its size, its time, the names, types and
  * places of its tensors, and 64 samples of 4 KiB, spread from the first byte to the last. Training changes every weight,
  * and what changes a few bytes in between changes the time. Paths do not count, so a folder may move.
+ *
+ * @param use opens a file of a tensor's `source`, and closes it
  */
-export async function eightBitKey({ setting, targets, weights, merged }: EightBitContent): Promise<string> {
-  const hash = createHash('sha256');
+export async function eightBitKey(
+  { setting, wide, targets, weights, merged }: EightBitContent,
+  use: <T>(source: string, read: (file: SampledFile) => Promise<T>) => Promise<T>,
+): Promise<string> {
   const { cacheDir: _, ...how } = setting;
-  hash.update(JSON.stringify({ version, how, targets }));
+  const parts: BlobPart[] = [JSON.stringify({ version, how: wide ? { ...how, wide } : how, targets })];
   const stores = [{ multiplier: 1, tensors: weights }, ...merged];
   for (const { multiplier, tensors } of stores) {
     const files = [...new Set(Array.from(tensors.values(), ({ source }) => source))];
     const outlines = Array.from(tensors, ([name, { dtype, shape, offset, source, strides }]) => {
       return [name, dtype, shape, offset, files.indexOf(source), strides ?? null];
     });
-    hash.update(JSON.stringify([multiplier, outlines]));
-    for (const file of files) await addFile(hash, file);
+    parts.push(JSON.stringify([multiplier, outlines]));
+    for (const file of files) parts.push(...(await use(file, sample)));
   }
-  return hash.digest('hex');
+  const digest = await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer());
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-async function addFile(hash: ReturnType<typeof createHash>, path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    const { size, mtimeMs } = await file.stat();
-    hash.update(JSON.stringify([size, mtimeMs]));
-    const last = Math.max(0, size - sampleBytes);
-    for (let i = 0; i < samples; i++) {
-      const { buffer, bytesRead } = await file.read({
-        buffer: Buffer.alloc(sampleBytes),
-        position: Math.floor((last * i) / (samples - 1)),
-      });
-      hash.update(buffer.subarray(0, bytesRead));
-    }
-  } finally {
-    await file.close();
+async function sample({ size, modified, read }: SampledFile): Promise<BlobPart[]> {
+  const parts: BlobPart[] = [JSON.stringify([size, modified])];
+  const last = Math.max(0, size - sampleBytes);
+  for (let i = 0; i < samples; i++) {
+    parts.push((await read(Math.floor((last * i) / (samples - 1)), sampleBytes)) as BlobPart);
   }
+  return parts;
 }

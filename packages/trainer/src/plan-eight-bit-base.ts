@@ -5,7 +5,7 @@ import { planEightBit } from '@musubi/quant-fp8';
 import { fp8Source } from '@musubi/quant-fp8/graph';
 import { bytesPerElement } from '@musubi/safetensors';
 
-import { type EightBitRequest, type StoredBase, targetsOf } from './eight-bit-base.ts';
+import { type EightBitModel, type StoredBase, storeOptions } from './eight-bit-weights.ts';
 
 /**
  * The weights as `openEightBitBase` would store them, from the header of the checkpoint: names, types, shapes and sizes,
@@ -15,13 +15,12 @@ import { type EightBitRequest, type StoredBase, targetsOf } from './eight-bit-ba
  */
 export function planEightBitBase(
   setting: EightBitBase,
-  { path, weights, architecture }: Pick<EightBitRequest, 'path' | 'weights' | 'architecture'>,
+  { path, weights, architecture }: EightBitModel & { readonly path: string },
 ): StoredBase {
-  const targets = setting.method === 'cast' ? { include: null, exclude: [] } : targetsOf(architecture, setting);
   const named = Array.from(weights, ([name, info]) => ({ ...info, name }));
   const tensors = new Map<string, TensorInfo>();
   let offset = 0;
-  for (const { name, dtype, shape } of planEightBit(named, { ...setting, targets })) {
+  for (const { name, dtype, shape } of planEightBit(named, storeOptions(setting, architecture))) {
     const byteLength = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
     tensors.set(name, { name, dtype, shape, offset, byteLength, source: path });
     offset += byteLength;
