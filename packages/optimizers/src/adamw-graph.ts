@@ -1,6 +1,7 @@
 import { add, apply, div, Graph, min, mul, scalar, sqrt, sub, type Value } from '@musubi/onnx-graph';
 
-import { assertParameters, type GraphGroup, index, oneMinusPower, squaredNorm, sumOf } from './internal/graph-parts.ts';
+import { assertParameters, type GraphGroup, index, oneMinusPower, sumByRows, sumOf } from './internal/graph-parts.ts';
+import { join, joinable, joinedShape, split } from './internal/join.ts';
 
 export type AdamwGraphGroup = GraphGroup;
 
@@ -22,6 +23,20 @@ export interface AdamwGraphOptions {
   readonly factorsAsInputs?: boolean;
   /** Give `weight_sum` [], the sum of all new weights: it is no number where one of them is not. Default false. */
   readonly sumsWeights?: boolean;
+  /**
+   * Compute parameters of one group as one, joined along their first axis, where their other axes are equal: for devices
+   * where a kernel takes more time to start than to run. Moments stay joined, see {@link adamwMoments}. Default false.
+   */
+  readonly joinsParameters?: boolean;
+}
+
+/** Parameters whose moments are in one tensor. */
+export interface AdamwMoments {
+  /** The P of `exp_avg.P` and `exp_avg_sq.P`: the parameter, or a name of their own for several. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** In the order in which they lie along the first axis. */
+  readonly parameters: AdamwGraphGroup['parameters'];
 }
 
 /** Names of the inputs of one parameter, and `updated` for the output that takes the place of an input. */
@@ -50,12 +65,11 @@ export function adamwGraph(groups: readonly AdamwGraphGroup[], options: AdamwGra
   const factors = options.factorsAsInputs
     ? factorInputs(graph, groups.length, options)
     : computedFactors(graph, groups.length, options);
-  const items = groups.flatMap(({ parameters }, group) =>
-    parameters.map((parameter) => ({ ...parameter, group, ...inputsOf(graph, parameter) })),
-  );
+  const items = joinsOf(groups, options).map((joined) => ({ ...joined, ...inputsOf(graph, joined) }));
+  const total = options.joinsParameters ? sumByRows : sumOf;
 
   const scale = scalesGradients ? graph.input('gradient_scale', 'float32', []) : null;
-  const unscaled = sqrt(items.map(({ gradient }) => squaredNorm(gradient)).reduce(add));
+  const unscaled = sqrt(items.map(({ gradient }) => total(mul(gradient, gradient))).reduce(add));
   const norm = scale ? mul(unscaled, scale) : unscaled;
   graph.output('gradient_norm', norm);
   const share = shareOfGradient(norm, maxGradNorm, scale);
@@ -63,21 +77,27 @@ export function adamwGraph(groups: readonly AdamwGraphGroup[], options: AdamwGra
   const [firstShare, secondKeep, secondShare] = [1 - beta1, beta2, 1 - beta2].map((x) => scalar(graph, x)) as Three;
   const sums: Value[] = [];
 
-  for (const { name, group, parameter, gradient, firstMoment, secondMoment } of items) {
+  for (const { group, parameters, parameter, gradient, firstMoment, secondMoment } of items) {
     const { keep, rate } = factors.groups[group]!;
     const g = share === null ? gradient : mul(gradient, share);
     const m = add(firstMoment, mul(sub(g, firstMoment), firstShare));
     const v = add(mul(secondMoment, secondKeep), mul(mul(g, secondShare), g));
     const change = div(mul(m, rate), add(sqrt(v), factors.smallest));
     const p = sub(keep ? mul(parameter, keep) : parameter, change);
-    graph.output(adamwGraphNames.updated(name), p);
+    split(p, parameters).forEach((part, i) => graph.output(adamwGraphNames.updated(parameters[i]!.name), part));
     graph.output(adamwGraphNames.updated(firstMoment.name), m);
     graph.output(adamwGraphNames.updated(secondMoment.name), v);
-    if (options.sumsWeights) sums.push(sumOf(p));
+    if (options.sumsWeights) sums.push(total(p));
   }
   if (options.sumsWeights) graph.output('weight_sum', sums.reduce(add));
   return graph;
 }
+
+/** The moments of the graph that the same arguments make. */
+export const adamwMoments = (
+  groups: readonly AdamwGraphGroup[],
+  options: AdamwGraphOptions = {},
+): readonly AdamwMoments[] => joinsOf(groups, options);
 
 const defaultBetas = [0.9, 0.999] as const;
 const defaultEps = 1e-8;
@@ -151,10 +171,29 @@ function shareOfGradient(norm: Value, maxNorm: number, scale: Value | null): Val
   return scale ? mul(clip, scale) : clip;
 }
 
-function inputsOf(graph: Graph, { name, shape }: { readonly name: string; readonly shape: readonly number[] }) {
+function joinsOf(groups: readonly AdamwGraphGroup[], { joinsParameters = false }: AdamwGraphOptions): Joined[] {
+  return groups
+    .flatMap(({ parameters }, group) =>
+      (joinsParameters ? joinable(parameters) : parameters.map((one) => [one])).map((some) => ({ group, some })),
+    )
+    .map(({ group, some }, k) => ({
+      group,
+      name: some.length === 1 ? some[0]!.name : `joined/${k}`,
+      shape: joinedShape(some),
+      parameters: some,
+    }));
+}
+
+interface Joined extends AdamwMoments {
+  readonly group: number;
+}
+
+function inputsOf(graph: Graph, { name, shape, parameters }: Joined) {
+  const joined = (nameOf: (parameter: string) => string): Value =>
+    join(parameters.map((one) => graph.input(nameOf(one.name), 'float32', one.shape)));
   return {
-    parameter: graph.input(name, 'float32', shape),
-    gradient: graph.input(adamwGraphNames.gradient(name), 'float32', shape),
+    parameter: joined((parameter) => parameter),
+    gradient: joined(adamwGraphNames.gradient),
     firstMoment: graph.input(adamwGraphNames.firstMoment(name), 'float32', shape),
     secondMoment: graph.input(adamwGraphNames.secondMoment(name), 'float32', shape),
   };

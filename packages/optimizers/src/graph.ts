@@ -1,5 +1,5 @@
-export { adamwFactors, adamwGraph, adamwGraphNames } from './adamw-graph.ts';
-export type { AdamwGraphGroup, AdamwGraphOptions } from './adamw-graph.ts';
+export { adamwFactors, adamwGraph, adamwGraphNames, adamwMoments } from './adamw-graph.ts';
+export type { AdamwGraphGroup, AdamwGraphOptions, AdamwMoments } from './adamw-graph.ts';
 export { adamwGraphOptions } from './adamw-graph-options.ts';
 export { gradientSumGraph, gradientSumNames } from './gradient-sum-graph.ts';
 export { adamwScheduleFreeGraph, scheduleFreeAverageGraph, scheduleFreeGraphNames } from './schedule-free-graph.ts';

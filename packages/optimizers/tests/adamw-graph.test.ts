@@ -9,6 +9,7 @@ import {
   adamwGraph,
   adamwGraphNames as names,
   adamwGraphOptions,
+  adamwMoments,
   gradientSumGraph,
   gradientSumNames,
 } from '../src/graph.ts';
@@ -40,10 +41,11 @@ async function createGraphStepper(groups: readonly ParameterGroup[], options: Ad
   const parameters = groups.flatMap((group) => group.parameters);
   const state = new Map<string, Tensor>();
   let weightSum = NaN;
-  for (const { name, data, shape } of parameters) {
-    state.set(name, new Tensor('float32', data.slice(), shape));
+  for (const { name, data, shape } of parameters) state.set(name, new Tensor('float32', data.slice(), shape));
+  for (const { name, shape } of adamwMoments(groups, options)) {
+    const size = shape.reduce((product, n) => product * n, 1);
     for (const key of [names.firstMoment(name), names.secondMoment(name)]) {
-      state.set(key, new Tensor('float32', new Float32Array(data.length), shape));
+      state.set(key, new Tensor('float32', new Float32Array(size), shape));
     }
   }
   const step = async (t: number, gradients: ReadonlyMap<string, Float32Array>, rates: readonly number[], scale = 1) => {
@@ -196,6 +198,87 @@ test('the sum of the weights tells whether all are finite', async () => {
   await graph.step(3, gradients, [0, 3.4e38]);
   expect(graph.weightSum).not.toBeCloseTo(sum, 5);
   expect(Number.isFinite(graph.weightSum)).toBe(false);
+});
+
+const named = (group: string, shapes: number[][]) =>
+  shapes.map((shape, k) => parameter(`${group}.${k}`, shape, k + group.length));
+
+/** More of one kind than are joined in two rounds of kernels, others between them, and some that stay alone. */
+function manyGroups(): ParameterGroup[] {
+  const many = Array.from({ length: 60 }, (_, k) => [[3 + (k % 4), 2], [2, 5 + (k % 2)], [2]]).flat();
+  return [
+    { name: 'unet', learningRate: 1e-3, parameters: named('unet', [...many, scalarShape, scalarShape]) },
+    {
+      name: 'unet plus',
+      learningRate: 4e-3,
+      parameters: named('plus', [
+        [4, 2],
+        [2, 2, 3],
+        [5, 2],
+        [1, 2, 3],
+      ]),
+    },
+  ];
+}
+
+test('joined parameters are computed as they are alone', async () => {
+  const options = { maxGradNorm: 0.5, scalesGradients: true, factorsAsInputs: true, sumsWeights: true };
+  const groups = manyGroups();
+  const parameters = groups.flatMap((group) => group.parameters);
+  const alone = await createGraphStepper(groups, options);
+  const joined = await createGraphStepper(groups, { ...options, joinsParameters: true });
+  for (const t of [1, 2, 3]) {
+    const gradients = new Map(parameters.map(({ name, data }, k) => [name, numbers(data.length, 10 * t + k)]));
+    const [norm, expected] = [joined, alone].map((graph) => graph.step(t, gradients, [1e-3, 4e-3], 1 / 3));
+    expect([await norm]).toBeAllClose([(await expected)!], { rtol: 1e-6 });
+  }
+  // the norm is summed in another order, all else is the same
+  const tolerance = { rtol: 1e-6, atol: 1e-7 };
+  for (const { name } of parameters) {
+    expect(joined.state.get(name)!.dims).toEqual(alone.state.get(name)!.dims);
+    expect(joined.state.get(name)!.data as Float32Array).toBeAllClose(
+      alone.state.get(name)!.data as Float32Array,
+      tolerance,
+    );
+  }
+  expect(joined.weightSum).toBeCloseTo(alone.weightSum, 4);
+  const moments = adamwMoments(groups, { joinsParameters: true });
+  expect(moments.length).toBeLessThan(parameters.length / 10);
+  expect(moments.flatMap(({ parameters: some }) => some.map(({ name }) => name)).toSorted()).toEqual(
+    parameters.map(({ name }) => name).toSorted(),
+  );
+  for (const key of [names.firstMoment, names.secondMoment]) {
+    for (const { name, parameters: some } of moments) {
+      const parts = some.flatMap((each) => [...(alone.state.get(key(each.name))!.data as Float32Array)]);
+      expect(joined.state.get(key(name))!.data as Float32Array).toBeAllClose(parts, tolerance);
+    }
+  }
+});
+
+test('joined, the parameters of Wan 1.3B take few kernels', () => {
+  const rank = 32;
+  const [width, hidden] = [1536, 8960];
+  const linears = [...Array.from({ length: 8 }, () => [width, width]), [hidden, width], [width, hidden]] as [
+    number,
+    number,
+  ][];
+  const parameters = Array.from({ length: 30 }, (_, block) =>
+    linears.flatMap(([rows, columns], k) => [
+      { name: `${block}.${k}.lora_down.weight`, shape: [rank, columns] },
+      { name: `${block}.${k}.lora_up.weight`, shape: [rows, rank] },
+    ]),
+  ).flat();
+  expect(parameters).toHaveLength(600);
+  const form = { maxGradNorm: 1, scalesGradients: true, factorsAsInputs: true, sumsWeights: true };
+  const kernels = (joinsParameters: boolean): number =>
+    // a Reshape is a view
+    adamwGraph([{ parameters }], { ...form, joinsParameters }).nodes.filter(({ op }) => op !== 'Reshape').length;
+  expect(kernels(false)).toBe(11_404);
+  expect(kernels(true)).toBeLessThanOrEqual(643);
+  const sizes = adamwMoments([{ parameters }], { joinsParameters: true }).map(({ shape }) =>
+    shape.reduce((product, n) => product * n, 4),
+  );
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(2 ** 24);
 });
 
 test('gradients of batches are added up', async () => {

@@ -5,6 +5,7 @@ import type { DeviceRun, DeviceTensor, Feed } from '@musubi/runtime';
 import { gradientName } from '@musubi/autodiff';
 import {
   type AdamwGraphOptions,
+  type AdamwMoments,
   adamwFactors,
   adamwGraphNames as names,
   gradientSumNames as sums,
@@ -30,17 +31,19 @@ export interface DeviceWeightsOptions {
   readonly addGradients: RunOnDevice;
   /** Options of that graph. */
   readonly adamw: AdamwGraphOptions;
+  /** Of that graph. */
+  readonly moments: readonly AdamwMoments[];
   /** Parameters that the optimizer knows, which gets their moments at the end. */
-  readonly trained: readonly Pick<TrainableParameter, 'name' | 'shape'>[];
+  readonly trained: readonly Pick<TrainableParameter, 'name'>[];
   readonly training: Pick<TrainingRun, 'parameters' | 'gradientAccumulationSteps' | 'lossScale'> & {
     readonly optimizer: Pick<Optimizer, 'className' | 'restore'>;
   };
 }
 
-/** Tensors by the names of parameters, all on the device, or host tensors that the next run takes there. */
+/** Tensors by the names of parameters or moments, all on the device, or host tensors that the next run takes there. */
 type Tensors<T extends Feed = Feed> = ReadonlyMap<string, T>;
 
-/** Both moments of AdamW. */
+/** Both moments of AdamW, by their names in `AdamwMoments`. */
 interface Moments {
   readonly first: Tensors;
   readonly second: Tensors;
@@ -56,10 +59,11 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
   const { run, takeStep, addGradients, adamw, training, trained } = options;
   const { parameters, optimizer, gradientAccumulationSteps, lossScale } = training;
   const all = parameters.map(({ name }) => name);
+  const allMoments = options.moments.map(({ name }) => name);
   // the arrays of the adapter are written when it is saved; these values may be needed after that
-  let weights: Tensors = hostTensors(parameters, (data) => data.slice());
+  let weights: Tensors = copies(parameters);
   let before: Tensors | null = null;
-  let moments: Moments = { first: zeros(parameters), second: zeros(parameters) };
+  let moments: Moments = { first: zeros(options.moments), second: zeros(options.moments) };
   let gradients: Tensors<DeviceTensor> | null = null;
   let confirmed: RunPosition | null = null;
   let steps = 0;
@@ -112,8 +116,8 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
       });
       const gradientNorm = numberOf(outputs, 'gradient_norm');
       const after = pick(kept, all, names.updated);
-      const first = pick(kept, all, (name) => names.updated(names.firstMoment(name)));
-      const second = pick(kept, all, (name) => names.updated(names.secondMoment(name)));
+      const first = pick(kept, allMoments, (name) => names.updated(names.firstMoment(name)));
+      const second = pick(kept, allMoments, (name) => names.updated(names.secondMoment(name)));
       await release(gradients);
       gradients = null;
       const isFinite = Number.isFinite(gradientNorm);
@@ -143,9 +147,10 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
       if (before) await release(before);
       before = null;
       if (steps === 0) return;
+      const known = new Set(trained.map(({ name }) => name));
       const tensors = [
-        ...(await momentsOf(moments.first, trained, names.firstMoment)),
-        ...(await momentsOf(moments.second, trained, names.secondMoment)),
+        ...(await momentsOf(moments.first, options.moments, known, names.firstMoment)),
+        ...(await momentsOf(moments.second, options.moments, known, names.secondMoment)),
       ];
       optimizer.restore({
         className: optimizer.className,
@@ -157,15 +162,13 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
   };
 }
 
-function hostTensors(
-  parameters: readonly TrainableParameter[],
-  copy: (data: Float32Array) => Float32Array,
-): Tensors<HostTensor> {
-  return new Map(parameters.map(({ name, shape, data }) => [name, { dtype: 'float32', shape, data: copy(data) }]));
-}
+const copies = (parameters: readonly TrainableParameter[]): Tensors<HostTensor> =>
+  new Map(parameters.map(({ name, shape, data }) => [name, { dtype: 'float32', shape, data: data.slice() }]));
 
-const zeros = (parameters: readonly TrainableParameter[]): Tensors<HostTensor> =>
-  hostTensors(parameters, (data) => new Float32Array(data.length));
+const zeros = (moments: readonly AdamwMoments[]): Tensors<HostTensor> =>
+  new Map(moments.map(({ name, shape }) => [name, { dtype: 'float32', shape, data: new Float32Array(size(shape)) }]));
+
+const size = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
 
 /** Under the names of a graph's inputs. */
 const named = <T extends Feed>(tensors: Tensors<T>, nameOf: (parameter: string) => string): [string, T][] =>
@@ -211,15 +214,22 @@ async function read(tensors: Tensors, parameters: readonly TrainableParameter[])
   parameters.forEach(({ data }, i) => data.set(found[i] as Float32Array));
 }
 
+/** Of each parameter that is known, by its key in the optimizer's state. */
 async function momentsOf(
   tensors: Tensors,
-  parameters: DeviceWeightsOptions['trained'],
+  moments: readonly AdamwMoments[],
+  known: ReadonlySet<string>,
   keyOf: (parameter: string) => string,
 ) {
-  return Promise.all(
-    parameters.map(async ({ name, shape }) => {
+  const found = await Promise.all(
+    moments.map(async ({ name, parameters }) => {
       const data = (await dataOf(tensors.get(name)!)) as Float32Array;
-      return [keyOf(name), { shape, data }] as const;
+      let end = 0;
+      return parameters.map((one) => ({ ...one, data: data.slice(end, (end += size(one.shape))) }));
     }),
   );
+  return found
+    .flat()
+    .filter(({ name }) => known.has(name))
+    .map(({ name, shape, data }) => [keyOf(name), { shape, data }] as const);
 }

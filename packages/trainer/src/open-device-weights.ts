@@ -3,7 +3,7 @@ import type { ParameterGroup } from '@musubi/optimizers';
 import type { Runtime, Session } from '@musubi/runtime';
 
 import { encodeModel } from '@musubi/onnx-graph';
-import { type AdamwGraphOptions, adamwGraph, gradientSumGraph } from '@musubi/optimizers/graph';
+import { type AdamwGraphOptions, adamwGraph, adamwMoments, gradientSumGraph } from '@musubi/optimizers/graph';
 
 import type { TrainingRun } from './train.ts';
 import type { TrainedWeights } from './trained-weights.ts';
@@ -17,7 +17,7 @@ export interface OpenDeviceWeightsOptions {
   readonly training: TrainingRun;
   /** Parameters that share a rate; what is in none of them stays as it is. */
   readonly groups: readonly Pick<ParameterGroup, 'parameters'>[];
-  readonly adamw: Pick<AdamwGraphOptions, 'betas' | 'eps' | 'weightDecay'>;
+  readonly adamw: Pick<AdamwGraphOptions, 'betas' | 'eps' | 'weightDecay' | 'joinsParameters'>;
 }
 
 export interface OpenedDeviceWeights {
@@ -57,6 +57,7 @@ export async function openDeviceWeights(options: OpenDeviceWeightsOptions): Prom
         throw new Error('internal: a second batch in a step of one.');
       },
       adamw,
+      moments: adamwMoments(groups, adamw),
       training,
       trained,
     });

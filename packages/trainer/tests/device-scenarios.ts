@@ -11,11 +11,14 @@ import { type TrainingHooks, type TrainingRun, openDeviceWeights, train } from '
 import { createLossScale } from '../src/loss-scale.ts';
 import { type FakeRunOptions, fakeRun } from './fake-run.ts';
 
-/** A small run with AdamW, for the host and for devices. */
+/** A small run with AdamW, for the host and for devices: by default of one module, that is of two matrices. */
 export interface Scenario extends Omit<FakeRunOptions, 'compute' | 'optimizer' | 'learningRate'> {
   readonly what: string;
   readonly args?: Readonly<Record<string, unknown>>;
-  /** Rates of the two matrices; one without a rate is in no group. */
+  readonly modules?: number;
+  /** Matrices are computed as one where they can be. */
+  readonly joins?: boolean;
+  /** Rates of the matrices down and up; those without a rate are in no group. */
   readonly rates?: readonly (number | null)[];
   /** Of the distances at a batch, counted from 1. */
   readonly scale?: (batch: number) => number;
@@ -37,6 +40,14 @@ export const scenarios: readonly Scenario[] = [
   { what: 'other arguments', args: { betas: [0.5, 0.9], eps: 1e-4, weight_decay: 0.3 } },
   { what: 'no weight decay', args: { weight_decay: 0 }, maxGradNorm: 1 },
   { what: 'a matrix without a rate', rates: [null, 1e-2], maxGradNorm: 0.5 },
+  {
+    what: 'matrices that are computed as one',
+    modules: 9,
+    joins: true,
+    maxGradNorm: 0.5,
+    gradientAccumulationSteps: 2,
+  },
+  { what: 'such matrices without a rate', modules: 3, joins: true, rates: [null, 1e-2] },
   { what: 'a loss scale', lossScale: true, gradientAccumulationSteps: 2, maxGradNorm: 1 },
   { what: 'an overflow of the loss scale', lossScale: true, maxTrainSteps: 4, overflows: 2 },
   { what: 'an end in the middle', abortAt: 3, gradientAccumulationSteps: 2 },
@@ -95,7 +106,7 @@ export async function play(scenario: Scenario, runtime: Runtime | null, watch: W
   const open = async (on: Runtime) => {
     const keepOnDevice = training.parameters.map(({ name }) => gradientName(name));
     const session = await on.createSession({ label: 'training_model', model: encodeModel(graph), keepOnDevice });
-    const adamw = adamwGraphOptions('AdamW', scenario.args)!;
+    const adamw = { ...adamwGraphOptions('AdamW', scenario.args)!, joinsParameters: scenario.joins ?? false };
     const run = (feeds: Parameters<typeof session.runOnDevice>[0]) => session.runOnDevice(feeds);
     const { weights, close } = await openDeviceWeights({ runtime: on, run, training, groups, adamw });
     return { weights, close: async () => void (await Promise.all([close(), session.release()])) };
@@ -136,16 +147,16 @@ const numbers = (count: number, seed: number): Float32Array =>
 
 const targetOf = (parameter: string): string => `target/${parameter}`;
 
-/** Two matrices; the loss of a batch is half the squared distance to targets of its own. */
+/** The loss of a batch is half the squared distance of all matrices to targets of its own. */
 function makeRun(scenario: Scenario) {
-  const parameters = [
-    { name: 'a.lora_down.weight', shape: [2, 3], data: numbers(6, 1) },
-    { name: 'a.lora_up.weight', shape: [4, 2], data: new Float32Array(8) },
-  ];
-  const { rates = [1e-2, 4e-2], scale = () => 1, lossScale = false, overflows, args } = scenario;
-  const groups = parameters.flatMap((parameter, i) => {
+  const { modules = 1, rates = [1e-2, 4e-2], scale = () => 1, lossScale = false, overflows, args } = scenario;
+  const each = Array.from({ length: modules }, (_, k) => k);
+  const down = each.map((k) => ({ name: `${k}.lora_down.weight`, shape: [2, 3], data: numbers(6, 1 + k) }));
+  const up = each.map((k) => ({ name: `${k}.lora_up.weight`, shape: [4 + k, 2], data: new Float32Array(8 + 2 * k) }));
+  const parameters = each.flatMap((k) => [down[k]!, up[k]!]);
+  const groups = [down, up].flatMap((some, i) => {
     const learningRate = rates[i] ?? null;
-    return learningRate === null ? [] : [{ name: parameter.name, learningRate, parameters: [parameter] }];
+    return learningRate === null ? [] : [{ name: some[0]!.name, learningRate, parameters: some }];
   });
   const { run: fake } = fakeRun({ batchesPerEpoch: 5, maxTrainSteps: 6, ...scenario });
   let batch = 0;

@@ -142,23 +142,28 @@ test.each(['scaled', 'int8', 'cast'] as const)(
   600_000,
 );
 
-test('a step of the optimizer stays on the device', async () => {
-  const parameters = [
-    { name: 'a', shape: [4, 33] },
-    { name: 'b', shape: [33, 4] },
-  ];
-  const graph = adamwGraph([{ parameters }], {
-    maxGradNorm: 1,
-    scalesGradients: true,
-    factorsAsInputs: true,
-    sumsWeights: true,
-  });
-  const start = logged.length;
-  expect(await placements({ graph, content: new Blob() })).toEqual([]);
-  // where all have one place, they are not listed
-  const told = logged.slice(start).filter((text) => text.includes('VerifyEachNodeIsAssignedToAnEp'));
-  expect(told.join()).toMatch(/All nodes placed on \[WebGpuExecutionProvider\]\. Number of nodes: \d{2}/);
-}, 600_000);
+test.each([false, true])(
+  'a step of the optimizer stays on the device, joined %s',
+  async (joinsParameters) => {
+    const parameters = Array.from({ length: 9 }, (_, k) => [
+      { name: `a${k}`, shape: [4, 33] },
+      { name: `b${k}`, shape: [33, 4] },
+    ]).flat();
+    const graph = adamwGraph([{ parameters }], {
+      maxGradNorm: 1,
+      scalesGradients: true,
+      factorsAsInputs: true,
+      sumsWeights: true,
+      joinsParameters,
+    });
+    const start = logged.length;
+    expect(await placements({ graph, content: new Blob() })).toEqual([]);
+    // where all have one place, they are not listed
+    const told = logged.slice(start).filter((text) => text.includes('VerifyEachNodeIsAssignedToAnEp'));
+    expect(told.join()).toMatch(/All nodes placed on \[WebGpuExecutionProvider\]\. Number of nodes: \d{2,}/);
+  },
+  600_000,
+);
 
 test('a step for the CPU would leave it for its products', async () => {
   const stored = await trainingGraph({ forWebGpu: false });

@@ -1,4 +1,4 @@
-import { add, exp, mul, neg, reduceSum, scalar, tanh } from '@musubi/onnx-graph';
+import { add, exp, mul, neg, reduceSum, reshape, scalar, tanh } from '@musubi/onnx-graph';
 import type { Graph, Value } from '@musubi/onnx-graph';
 
 import { OptimizerError } from '../errors.ts';
@@ -23,6 +23,14 @@ export const squaredNorm = (gradient: Value): Value => sumOf(mul(gradient, gradi
 export function sumOf(x: Value): Value {
   const axes = x.shape.map((_, axis) => axis);
   return axes.length === 0 ? x : reduceSum(x, axes, false);
+}
+
+/** The same for large ones: each sum is the work of one group of threads, so first of rows, as many as one is long. */
+export function sumByRows(x: Value): Value {
+  const size = x.shape.reduce<number>((product, n) => product * Number(n), 1);
+  let rows = Math.floor(Math.sqrt(size));
+  while (size % rows !== 0) rows--;
+  return sumOf(reduceSum(reshape(x, [rows, size / rows]), [1], false));
 }
 
 /**
