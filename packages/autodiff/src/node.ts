@@ -1,1 +1,1 @@
-export { loadTrainingArtifacts, writeTrainingArtifacts } from './node/artifacts.ts';
+export { loadTrainingArtifacts, weightFilesFrom, writeTrainingArtifacts } from './node/artifacts.ts';

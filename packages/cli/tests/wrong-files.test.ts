@@ -135,6 +135,7 @@ const cases: readonly Case[] = [
   },
   { command: 'train', option: 'output_dir', faults: ofFolder },
   { command: 'train', option: 'logging_dir', faults: ofFolder },
+  { command: 'train', option: 'training_artifacts', faults: ofFolder },
   { command: 'train', option: 'fp8_cache_dir', faults: ofFolder, more: () => ['--int8_base'] },
   { command: 'estimate', option: 'dit' },
   { command: 'estimate', option: 'dataset_config' },

@@ -17,6 +17,7 @@ const leftOut = new Set([
   'network_weights',
   'output_dir',
   'logging_dir',
+  'training_artifacts',
   'fp8_cache_dir',
 ]);
 

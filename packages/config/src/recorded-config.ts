@@ -17,6 +17,7 @@ const paths = new Set([
   'resume',
   'sample_prompts',
   't5',
+  'training_artifacts',
   'vae',
 ]);
 

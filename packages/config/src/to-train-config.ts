@@ -108,6 +108,7 @@ export async function toTrainConfig(
 
     outputDir: text('output_dir'),
     outputName: text('output_name'),
+    trainingArtifacts: textOrNull('training_artifacts'),
     savePrecision: (textOrNull('save_precision') ?? 'fp32').replace('float', 'fp32') as SavePrecision,
     saveEveryNEpochs: numberOrNull('save_every_n_epochs'),
     saveEveryNSteps: numberOrNull('save_every_n_steps'),

@@ -176,6 +176,8 @@ export interface TrainConfig {
   readonly outputDir: string;
   /** File name of the result without extension. */
   readonly outputName: string;
+  /** Folder for the graphs of the run; null: they are not kept. */
+  readonly trainingArtifacts: string | null;
   readonly savePrecision: SavePrecision;
   readonly saveEveryNEpochs: number | null;
   readonly saveEveryNSteps: number | null;

@@ -42,6 +42,7 @@ const oursInTraining = [
   'attn_mode',
   'attn_chunk',
   'gradient_checkpointing_every',
+  'training_artifacts',
   'show_lr_schedule',
   'qinglong_preset',
   'qinglong_ratios',

@@ -1,7 +1,7 @@
 import type { TrainingArtifacts, TrainingGraphs } from '@musubi/autodiff';
 import type { Adapter } from '@musubi/lora';
 import type { Optimizer } from '@musubi/optimizers';
-import type { AdamwGraphOptions } from '@musubi/optimizers/graph';
+import type { AdamwGraphGroup, AdamwGraphOptions } from '@musubi/optimizers/graph';
 
 import { loraParameters } from '@musubi/lora';
 import { adamwGraph } from '@musubi/optimizers/graph';
@@ -12,6 +12,8 @@ export interface TrainingArtifactsOptions {
   /** AdamW; its state goes into the checkpoint. */
   readonly optimizer: Optimizer;
   readonly adamw?: AdamwGraphOptions;
+  /** Parameters with a learning rate of their own; default: all in one. */
+  readonly groups?: readonly AdamwGraphGroup[];
   /** Location of weights in the graphs to the path of their file. */
   readonly weightFiles: Readonly<Record<string, string>>;
 }
@@ -28,7 +30,7 @@ export function createTrainingArtifacts(options: TrainingArtifactsOptions): Trai
   const { tensors, numbers } = options.optimizer.state();
   return {
     ...options.graphs,
-    optimizer: adamwGraph([{ parameters }], options.adamw),
+    optimizer: adamwGraph(options.groups ?? [{ parameters }], options.adamw),
     checkpoint: {
       parameters: new Map(parameters.map(({ name, shape, data }) => [name, { shape, data }])),
       optimizer: tensors,

@@ -41,6 +41,7 @@ describe.runIf(run !== '')('a recorded run', () => {
     expect(await check()).toEqual([]);
     expect(await check('--output_dir new/folder')).toEqual([]);
     expect(await check('--int8_base --fp8_cache_dir new/cache')).toEqual([]);
+    expect(await check('--training_artifacts new/graphs')).toEqual([]);
     expect(await check('--fp8_base --fp8_scaled')).toEqual([]);
     expect(await listing()).toEqual(before);
     expect(existsSync('new')).toBe(false);
@@ -86,6 +87,8 @@ describe.runIf(run !== '')('a recorded run', () => {
     '--fp8_base --fp8_scaled --dit 8-bit.safetensors',
     '--fp8_base --fp8_cache_dir config.toml',
     '--int8_base --fp8_cache_dir config.toml/below',
+    '--training_artifacts config.toml',
+    '--training_artifacts config.toml/below',
     '--int8_base --base_weights none.safetensors',
     process.platform === 'darwin' ? '--device dml' : '--device coreml',
   ])('%s', async (options) => {

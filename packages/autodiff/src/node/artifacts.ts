@@ -38,10 +38,14 @@ export async function writeTrainingArtifacts(folder: string, artifacts: Training
   const state: StateFile = {
     format: artifactFormat,
     optimizer: checkpoint.optimizerNumbers,
-    weightFiles: mapValues(weightFiles, (file) => relative(folder, resolve(file)).split(sep).join('/')),
+    weightFiles: weightFilesFrom(folder, weightFiles),
   };
   await writeFileAtomic(path(artifactFiles.state), `${JSON.stringify(state, null, 2)}\n`);
 }
+
+/** Paths of weight files relative to a folder, with `/` on every system; on Windows a file on another disk stays absolute. */
+export const weightFilesFrom = (folder: string, files: TrainingArtifacts['weightFiles']): Record<string, string> =>
+  mapValues(files, (file) => relative(folder, resolve(file)).split(sep).join('/'));
 
 /**
  * Reads what {@link writeTrainingArtifacts} wrote.

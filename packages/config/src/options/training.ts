@@ -103,6 +103,14 @@ export const trainingOptions: readonly OptionSpec[] = [
     support: works,
   },
   {
+    name: 'training_artifacts',
+    type: 'string',
+    default: null,
+    group: 'saving',
+    help: 'Folder for the ONNX graphs of this run, made when needed: for musubi inspect, and to train with another program. An addition to the options of musubi-tuner.',
+    support: works,
+  },
+  {
     name: 'save_precision',
     type: 'string',
     default: null,

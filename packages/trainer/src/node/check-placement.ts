@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { type Placement, describeOperators, readPlacement } from '@musubi/runtime';
+import { writeFileAtomic } from '@musubi/safetensors/node';
 
 import type { Device } from './choose-device.ts';
 import type { Closing } from './open-parts.ts';
@@ -27,10 +28,12 @@ export interface PlacementOptions {
   readonly isStrict: boolean;
   /** What runs, default `a step`. */
   readonly what?: string;
+  /** Where the profile is kept; null, the default: nowhere. */
+  readonly keepAs?: string | null;
   readonly logger: (line: string) => void;
 }
 
-/** The profile lies in a folder of its own, which is removed when the run ends. */
+/** The profile lies in a folder of its own, which is removed when the run ends; `keepAs` gets a copy. */
 export async function watchPlacement(options: PlacementOptions, closing: Closing): Promise<PlacementWatch> {
   const folder = await mkdtemp(join(tmpdir(), 'musubi-profile-'));
   closing.push(() => rm(folder, { recursive: true, force: true }));
@@ -43,7 +46,9 @@ export async function watchPlacement(options: PlacementOptions, closing: Closing
       await session.endProfile();
       const [file] = await readdir(folder);
       if (file === undefined) return;
-      report(readPlacement(await readFile(join(folder, file), 'utf8')), options);
+      const profile = await readFile(join(folder, file));
+      if (options.keepAs) await writeFileAtomic(options.keepAs, profile);
+      report(readPlacement(profile.toString('utf8')), options);
     },
   };
 }

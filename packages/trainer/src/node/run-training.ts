@@ -29,6 +29,7 @@ import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
 import { chooseDevice, foldingWeights, graphFor, hasBfloat16 } from './choose-device.ts';
 import type { StoredBase } from '../eight-bit-weights.ts';
+import { keepTrainingArtifacts, makeArtifactsFolder, profileFile } from './artifacts-folder.ts';
 import { type EightBitContext, openEightBitBase } from './eight-bit-base.ts';
 import {
   type BaseModel,
@@ -64,6 +65,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
   checkMetadata(config, wan, startedAt);
   const timestepBoundary = resolveTimestepBoundary(config, wan);
   await makeOutputFolder(config);
+  await makeArtifactsFolder(config);
 
   const data = await openTrainingData({
     datasetConfigPath: config.datasetConfig,
@@ -131,7 +133,11 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     ];
     const placement = { device, isStrict: config.strictDevice, logger };
     const watches =
-      device.provider === 'cpu' ? [] : await Promise.all(models.map(() => watchPlacement(placement, closing)));
+      device.provider === 'cpu'
+        ? []
+        : await Promise.all(
+            models.map((_, index) => watchPlacement({ ...placement, keepAs: profileFile(config, index) }, closing)),
+          );
     const offloadInactive = config.offloadInactiveDit;
     const step = config.graphOptimization.fixedShapes
       ? openFixedShapeSessions(
@@ -149,6 +155,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
           closing,
         );
 
+    await keepTrainingArtifacts(config, run, { weightFiles: files.paths, products, logger });
     const facts: RunFacts = {
       architecture: wan,
       data,

@@ -56,6 +56,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const { files, runtime, logger = () => {} } = options;
   const startedAt = Date.now() / 1000;
   assertSupported(config);
+  if (config.trainingArtifacts !== null) logger('training_artifacts has no effect: a page keeps no graphs.');
   const device = await inspectDevice(runtime);
   const tryProducts = (dtype: ProductDtype) => probeProducts(runtime, dtype);
   const products = await chooseProducts(config.mixedPrecision, device.provider, tryProducts, logger);

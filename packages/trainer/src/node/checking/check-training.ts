@@ -22,6 +22,7 @@ import { checkMetadata } from '../../run-metadata.ts';
 import { type StepPlan, planSteps } from '../../step-plan.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { makeOutputFolder } from '../adapter-folder.ts';
+import { makeArtifactsFolder } from '../artifacts-folder.ts';
 import { chooseDevice } from '../choose-device.ts';
 import { checkEightBitBase } from '../eight-bit-base.ts';
 import { removeFolders } from '../make-folder.ts';
@@ -191,6 +192,8 @@ async function checkOutput(
   plan: StepPlan | null,
   adapter: Adapter | null,
 ): Promise<void> {
+  const graphs = await collector.attempt(() => makeArtifactsFolder(config), { option: 'training_artifacts' });
+  if (graphs) await removeFolders(graphs);
   if (config.outputDir === '') return;
   const made = await collector.attempt(() => makeOutputFolder(config), { option: 'output_dir' });
   if (made === null) return;
