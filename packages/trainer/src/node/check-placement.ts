@@ -12,7 +12,7 @@ import type { Closing } from './open-parts.ts';
 
 import { TrainerError } from '../errors.ts';
 
-/** Watches the first run of a session on a device other than the CPU. */
+/** Watches the first run of a session on a device other than the CPU, and of others after it. */
 export interface PlacementWatch {
   /** Of the session request. */
   readonly profileFilePrefix: string;
@@ -43,7 +43,11 @@ export async function watchPlacement(options: PlacementOptions, closing: Closing
       await session.endProfile();
       const [file] = await readdir(folder);
       if (file === undefined) return;
-      report(readPlacement(await readFile(join(folder, file), 'utf8')), options);
+      const path = join(folder, file);
+      const placement = readPlacement(await readFile(path, 'utf8'));
+      // the next session writes one of its own
+      await rm(path);
+      report(placement, options);
     },
   };
 }
