@@ -28,7 +28,8 @@ function lowered(...[method, options]: Parameters<typeof lowerEightBit>) {
   const source = stored(method === 'int8' ? 'uint8' : 'float8e4m3fn');
   const graph = lowerEightBit(method, options)(layer(source), source);
   const operators = [...operatorCounts(graph).keys()].map((name) => name.replace(/^.*\./, ''));
-  return { operators, dtypes: new Set(graph.initializers.map(({ dtype }) => dtype)) };
+  const targets = graph.nodes.filter(({ op }) => op === 'Reshape').map(({ inputs }) => inputs[1]);
+  return { operators, dtypes: new Set(graph.initializers.map(({ dtype }) => dtype)), targets };
 }
 
 describe('the form of 8-bit weights follows from the provider', () => {
@@ -46,10 +47,17 @@ describe('the form of 8-bit weights follows from the provider', () => {
   });
 
   test.each(['webgpu', 'dml', 'coreml'] as const)('%s looks them up in a table', (provider) => {
-    const { operators, dtypes } = lowered('scaled', { provider });
+    const { operators, dtypes, targets } = lowered('scaled', { provider });
     expect(dtypes).not.toContain('float8e4m3fn');
-    expect(operators).not.toContain('DequantizeLinear');
     expect(operators).toContain('Gather');
+    // a target that is computed would be read on the host, for which the device would wait
+    expect(targets.filter((target) => !target?.data)).toEqual([]);
+    expect(operators).toContain('DequantizeLinear');
+  });
+
+  test('a processor waits in a target, which costs it no pass', () => {
+    const { targets } = lowered('scaled', { codes: 'table' });
+    expect(targets.filter((target) => !target?.data)).not.toEqual([]);
   });
 
   test('integers are widened where there is no 8-bit product', () => {

@@ -30,7 +30,8 @@ export const lowerEightBit =
     const isProcessor = provider === 'cpu' || provider === 'wasm';
     if (method !== 'int8') {
       const codes = given ?? (isProcessor ? 'bits' : hasFloat8(provider) ? 'float8' : 'table');
-      return dequantizeFp8(graph, weights, { round: false, codes, hasFloat8: hasFloat8(provider) });
+      const style = isProcessor ? 'cast' : 'linear';
+      return dequantizeFp8(graph, weights, { style, round: false, codes, hasFloat8: hasFloat8(provider) });
     }
     return lowerInt8(graph, weights, {
       ...(isProcessor ? { style: 'cast' } : {}),

@@ -12,8 +12,8 @@ import type { Decoder, Scaling } from './widen.ts';
 export interface DequantizeOptions {
   /**
    * `linear`: DequantizeLinear, whose scale waits for the layer's input in a Concat. `cast`: codes and scale wait in a
-   * Reshape, then Cast and Mul in place, large weights in pieces; on CUDA a Reshape target lives on the host. Default
-   * `linear`.
+   * Reshape, then Cast and Mul in place, large weights in pieces; but devices read the target of a Reshape on the host, for
+   * which it waits. Default `linear`.
    */
   readonly style?: 'linear' | 'cast';
   /**
@@ -22,8 +22,8 @@ export interface DequantizeOptions {
    * - `float8`: they are initializers of 8-bit floats, which every release with 8-bit floats reads.
    * - `bits`: they are bytes, moved to where a float16 has its exponent; the style is that of `cast`. Twice as fast on
    *   a CPU, where 8-bit floats are read one by one. Asks for BitCast (operator set 26; ONNX Runtime 1.29 has it) and finite codes.
-   * - `table`: they are bytes, looked up in a table of 256 numbers, for devices that know no 8-bit floats (WebGPU); the
-   *   style is that of `cast`.
+   * - `table`: they are bytes, looked up in a table of 256 numbers, for devices that know no 8-bit floats (WebGPU). In the
+   *   style `linear` they become indices by DequantizeLinear with a scale of 1, which waits.
    */
   readonly codes?: 'float8' | 'bits' | 'table';
   /**
@@ -58,7 +58,7 @@ export function dequantizeFp8(graph: Graph, source: ParameterSource, options: De
   const isLinear = form === 'float8' && style === 'linear';
   const { hasFloat8 = form !== 'table' } = options;
   const scales = createScales(source);
-  const decoderOf = ({ dtype }: Value) => decoders[form](dtype === 'float8e5m2' ? 'e5m2' : 'e4m3');
+  const decoderOf = ({ dtype }: Value) => decoders[form](dtype === 'float8e5m2' ? 'e5m2' : 'e4m3', style);
   const widen = createWiden(source, { decoderOf, round });
 
   return rewriteCodes(graph, {
@@ -88,7 +88,9 @@ function linearly(codes: Value, { scale, grouping: { mode, size } }: Scaling, af
   return apply('DequantizeLinear', [codes, reshape(factors, [out!, blocks!])], attributes);
 }
 
-const decoders: Readonly<Record<NonNullable<DequantizeOptions['codes']>, (format: Fp8Format) => Decoder>> = {
+const decoders: Readonly<
+  Record<NonNullable<DequantizeOptions['codes']>, (format: Fp8Format, style: 'linear' | 'cast') => Decoder>
+> = {
   float8: () => ({ decode: (codes) => cast(codes, 'float32') }),
   bits: readBits,
   table: lookUp,
@@ -113,7 +115,7 @@ function readBits(format: Fp8Format): Decoder {
 }
 
 /** Bytes to numbers by a table of all codes. Indices are int32: devices without 8-bit floats have no int64 either. */
-function lookUp(format: Fp8Format): Decoder {
+function lookUp(format: Fp8Format, style: 'linear' | 'cast'): Decoder {
   const numbers = decodeFp8(
     Uint8Array.from({ length: 256 }, (_, code) => code),
     format,
@@ -122,5 +124,12 @@ function lookUp(format: Fp8Format): Decoder {
     const table = codes.graph.constant({ dtype: 'float32', shape: [256], data: numbers });
     return apply('Gather', [table, cast(codes, 'int32')]);
   };
-  return { as: 'uint8', decode };
+  return style === 'linear' ? { as: 'uint8', decode, wait: waitInScale } : { as: 'uint8', decode };
+}
+
+/** The same bytes as float32, once `after` are there, without the host. */
+function waitInScale(codes: Value, after: readonly Value[]): Value {
+  if (after.length === 0) return codes;
+  const one = codes.graph.constant({ dtype: 'float32', shape: [], data: Float32Array.of(1) });
+  return apply('DequantizeLinear', [codes, reshape(gatedScale(one, after), [])]);
 }

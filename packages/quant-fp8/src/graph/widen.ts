@@ -12,6 +12,8 @@ export interface Decoder {
   /** The type that the bytes of the file are read as; default: their own. */
   readonly as?: DataType;
   readonly decode: (codes: Value) => Value;
+  /** Makes `decode` wait for values; default: codes and scale wait in a Reshape, whose target other devices read on the host. */
+  readonly wait?: (codes: Value, after: readonly Value[]) => Value;
   /** What decoded numbers are still to be multiplied with: a power of two, which scales take up. Default 1. */
   readonly unit?: number;
 }
@@ -41,7 +43,6 @@ export function createWiden(source: ParameterSource, { decoderOf, round }: Widen
   const storedRows = createStoredRows();
 
   return (codes, dtype, after, { target }, rows) => {
-    const delayed = (value: Value) => (after.length === 0 ? value : gate(value, after));
     const stored = { name: codes.name, dtype: codes.dtype, shape: codes.shape.map(Number), external: codes.external! };
     const [, ...row] = stored.shape;
     const shape = rows ? [rows.end - rows.start, ...row] : stored.shape;
@@ -52,11 +53,15 @@ export function createWiden(source: ParameterSource, { decoderOf, round }: Widen
         : scales.of(codes, target);
     const scaling = scale && scalingOf(codes, scale, shape);
 
-    const { as = codes.dtype, decode, unit = 1 } = decoderOf(codes);
+    const { as = codes.dtype, decode, wait, unit = 1 } = decoderOf(codes);
+    const atGate = (value: Value) => (after.length === 0 ? value : gate(value, after));
+    const waitingCodes = (value: Value) => (wait ? wait(value, after) : atGate(value));
+    // float32 scales have no pass of their own that could run too early
+    const waitingScale = (value: Value) => (wait && value.dtype === 'float32' ? value : atGate(value));
     const inUnits = (value: Value) => (unit === 1 ? value : mul(value, unit));
     const rowShape = scaling ? rowShapeOf(row, scaling) : row;
-    const decoded = decode(delayed(storedRows(stored, target, { rows, dtype: as, rowShape })));
-    const numbers = scale ? mul(decoded, inUnits(cast(delayed(scale), 'float32'))) : inUnits(decoded);
+    const decoded = decode(waitingCodes(storedRows(stored, target, { rows, dtype: as, rowShape })));
+    const numbers = scale ? mul(decoded, inUnits(cast(waitingScale(scale), 'float32'))) : inUnits(decoded);
     const wide = rowShape === row ? numbers : reshape(numbers, shape);
     return cast(scale && round ? cast(wide, scale.dtype) : wide, dtype);
   };
