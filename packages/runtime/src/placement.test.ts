@@ -35,3 +35,19 @@ test('what a device left to the CPU is told from shape arithmetic and copies', (
   });
   expect(describeOperators(placement.onCpu)).toBe('2 Sign, 1 Round');
 });
+
+test.each([
+  ['uint8', 'float'],
+  ['int8', 'float16'],
+  ['uint8', 'int32'],
+  ['int8', 'int16'],
+  ['float', 'uint8'],
+])('a Cast from %s to %s has to do with weights, not with shapes', (from, to) => {
+  const { onCpu, shapeNodes } = readPlacement(JSON.stringify([node('a', 'Cast', cpu, [from], [to])]));
+  expect({ onCpu, shapeNodes }).toEqual({ onCpu: { Cast: 1 }, shapeNodes: 0 });
+});
+
+test('the shape of weights in 8 bits is a shape, and masks are no weights', () => {
+  const events = [node('a', 'Shape', cpu, ['uint8'], ['int64']), node('b', 'Cast', cpu, ['int64'], ['bool'])];
+  expect(readPlacement(JSON.stringify(events))).toMatchObject({ onCpu: {}, shapeNodes: 2 });
+});

@@ -2,9 +2,12 @@
 export interface Placement {
   /** Nodes by provider, by ONNX Runtime's name, e.g. `CUDAExecutionProvider`. */
   readonly nodes: Readonly<Record<string, number>>;
-  /** Operators that computed floating-point numbers from others on the CPU, with the number of their nodes. */
+  /**
+   * Operators that computed floating-point numbers from others on the CPU, or had to do with weights in 8 bits, with the
+   * number of their nodes.
+   */
   readonly onCpu: Readonly<Record<string, number>>;
-  /** Nodes on the CPU that computed with shapes (from or to integers), as they do on every provider. */
+  /** Nodes on the CPU that computed with shapes (from or to wider integers), as they do on every provider. */
   readonly shapeNodes: number;
   /** Copies between the memories of host and device inside the graph; of inputs and outputs are none of these. */
   readonly copies: number;
@@ -26,6 +29,8 @@ interface ProfileEvent {
 }
 
 const floats = ['float', 'float16', 'bfloat16', 'double', 'float8e4m3fn', 'float8e5m2'];
+/** Integers in which shapes never are, but weights. */
+const codes = ['int8', 'uint8'];
 
 /**
  * @param profile text of a file that a session wrote with `profileFilePrefix`; each node counts once, however often it ran
@@ -51,14 +56,20 @@ export function readPlacement(profile: string): Placement {
     }
     increase(nodes!, provider);
     if (provider !== 'CPUExecutionProvider') continue;
-    if (hasFloats(inputs) && hasFloats(outputs)) increase(onCpu!, operator);
-    else shapeNodes++;
+    if (isShapeArithmetic(operator, inputs, outputs)) shapeNodes++;
+    else increase(onCpu!, operator);
   }
   return { nodes: nodes!, onCpu: onCpu!, shapeNodes, copies };
 }
 
-function hasFloats(tensors: TypedShapes): boolean {
-  return tensors.some((tensor) => Object.keys(tensor).some((dtype) => floats.includes(dtype)));
+function isShapeArithmetic(operator: string, inputs: TypedShapes, outputs: TypedShapes): boolean {
+  if (operator === 'Shape' || operator === 'Size') return true;
+  if (hasAny(codes, inputs) || hasAny(codes, outputs)) return false;
+  return !(hasAny(floats, inputs) && hasAny(floats, outputs));
+}
+
+function hasAny(dtypes: readonly string[], tensors: TypedShapes): boolean {
+  return tensors.some((tensor) => Object.keys(tensor).some((dtype) => dtypes.includes(dtype)));
 }
 
 function increase(counts: Record<string, number>, name: string): void {

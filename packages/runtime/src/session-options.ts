@@ -12,7 +12,7 @@ const fatal = 4;
 export function toSessionOptions(request: SessionRequest): InferenceSession.SessionOptions {
   const { memory = defaultMemoryPlan, providers = ['cpu'], externalData, profileFilePrefix, deviceId = 0 } = request;
   return {
-    executionProviders: providers.map((name) => (deviceId > 0 && hasDevices.has(name) ? { name, deviceId } : name)),
+    executionProviders: providers.map((name) => executionProvider(name, deviceId)),
     executionMode: 'sequential',
     // Our graphs come with their products fused. By default not more: higher levels fuse other nodes of a forward pass when nothing keeps their
     // values, so that a checkpointed step would round differently from a plain one.
@@ -37,7 +37,11 @@ const onDevice = (names: readonly string[]): Record<string, 'gpu-buffer'> =>
   Object.fromEntries(names.map((name) => [name, 'gpu-buffer']));
 
 /** Providers that take a `deviceId`, which is all that the binding for Node.js passes to CUDA. */
-const hasDevices: ReadonlySet<Provider> = new Set<Provider>(['cuda', 'dml']);
+const hasDevices: ReadonlySet<string> = new Set<Provider>(['cuda', 'dml']);
+
+/** What ONNX Runtime is told of a provider: its name, and which of its devices where that is not the first. */
+export const executionProvider = (name: string, deviceId = 0): string | { name: string; deviceId: number } =>
+  deviceId > 0 && hasDevices.has(name) ? { name, deviceId } : name;
 
 /** Other contents have become bytes when a request comes here. */
 function contents(externalData: Readonly<Record<string, ExternalContent>>) {

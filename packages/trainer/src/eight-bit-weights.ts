@@ -103,3 +103,24 @@ export function describeQuantization({ weights, others, relativeError }: Quantiz
   const rest = others === 0 ? '' : `, ${others} others as they were`;
   return `${weights.length} weights in 8 bits${rest}, relative error ${relativeError.toFixed(4)}, ${seconds.toFixed(1)} s`;
 }
+
+/**
+ * Says for how many weights of a file the block size does not divide the length of their rows, and what is done instead,
+ * as the original does; null where there are none.
+ *
+ * @param tensors of the file of 8-bit weights
+ */
+export function describeWholeRows(
+  { method, mode, blockSize }: EightBitBase,
+  tensors: ReadonlyMap<string, Pick<TensorInfo, 'shape'>>,
+): string | null {
+  if (method !== 'scaled' || mode !== 'block') return null;
+  const scales = Array.from(tensors).filter(([name]) => name.endsWith('.scale_weight'));
+  // [out, 1]; blocks have [out, blocks, 1]
+  const rows = scales.filter(([, { shape }]) => shape.length === 2).length;
+  if (rows === 0) return null;
+  return (
+    `fp8_block_size ${blockSize} does not divide the rows of ${rows} of ${scales.length} weights: ` +
+    'each of these rows has one scale, as with fp8_quant_mode = "channel".'
+  );
+}

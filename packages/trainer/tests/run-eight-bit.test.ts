@@ -59,6 +59,18 @@ describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
     await store.close();
   });
 
+  test('a block size that does not divide the rows gives the numbers of channels, and each run says so', async () => {
+    const options = '--fp8_base --fp8_scaled --fp8_cache_dir rows';
+    const channels = await run(`${options} --fp8_quant_mode channel`, 1);
+    for (const when of ['first', 'second']) {
+      const { losses, lines } = await run(`${options} --fp8_block_size 7`, 1);
+      expect(losses, when).toEqual(channels.losses);
+      const said = lines.filter((line) => line.startsWith('fp8_block_size 7 does not divide the rows of '));
+      expect(said, when).toHaveLength(1);
+    }
+    expect(channels.lines.join('\n')).not.toContain('does not divide');
+  });
+
   test('another checkpoint under the same name gets another file, and a damaged file is made anew', async () => {
     await run('--fp8_base --fp8_scaled', 1);
     const before = await made('.');

@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function fakeEngine(name: string, create: string): string {
   const path = join(folder, `${name}.cjs`);
   const backends = "listSupportedBackends: () => [{ name: 'cpu' }, { name: 'cuda' }]";
-  const source = `module.exports = { Tensor: class {}, ${backends}, InferenceSession: { create: async () => { ${create} } } };`;
+  const source = `module.exports = { Tensor: class {}, ${backends}, InferenceSession: { create: async (model, options) => { ${create} } } };`;
   writeFileSync(path, source);
   return path;
 }
@@ -53,6 +53,18 @@ describe('a build that', () => {
     const { state, reason } = await probeProvider('cuda', { enginePath, timeoutMs: name === 'hangs' ? 1000 : 30_000 });
     expect(state).toBe(expected);
     expect(reason).toMatch(why);
+  });
+
+  test.each([
+    ['cuda', undefined, '["cuda"]'],
+    ['cuda', 0, '["cuda"]'],
+    ['cuda', 7, '[{"name":"cuda","deviceId":7}]'],
+    ['dml', 1, '[{"name":"dml","deviceId":1}]'],
+    ['webgpu', 1, '["webgpu"]'],
+  ])('is asked for the device of %s that is meant, %s', async (provider, deviceId, asked) => {
+    const enginePath = fakeEngine('telling', 'throw new Error(JSON.stringify(options.executionProviders));');
+    const { reason } = await probeProvider(provider, { enginePath, ...(deviceId === undefined ? {} : { deviceId }) });
+    expect(reason).toBe(asked);
   });
 
   test('cannot be loaded', async () => {

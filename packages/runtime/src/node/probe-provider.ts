@@ -3,6 +3,7 @@ import type { ProductDtype } from '@musubi/onnx-graph';
 import { execFile } from 'node:child_process';
 
 import { RuntimeError } from '../error.ts';
+import { executionProvider } from '../session-options.ts';
 import { judge, smallModel } from '../small-model.ts';
 import { loadError } from './engine.ts';
 
@@ -21,6 +22,8 @@ export interface ProbeOptions {
   readonly enginePath: string;
   /** Default 60 s: some providers compile their kernels first. */
   readonly timeoutMs?: number;
+  /** Which device of the provider, default 0: its first. */
+  readonly deviceId?: number;
   /** Number type of the model's matrix product, default float32. */
   readonly products?: ProductDtype;
 }
@@ -40,13 +43,18 @@ export async function listProviders(options: ProbeOptions): Promise<string[]> {
 }
 
 /**
- * Runs a small model on one provider, in a process of its own, and compares its numbers. Nodes may not fall back to the CPU.
+ * Runs a small model on one device of a provider, in a process of its own, and compares its numbers. Nodes may not fall back to the CPU.
  */
 export async function probeProvider(provider: string, options: ProbeOptions): Promise<ProviderProbe> {
-  const { products = 'float32' } = options;
+  const { products = 'float32', deviceId } = options;
   const { model, x, expected } = smallModel(products);
   const feed = JSON.stringify({ dims: x.shape, data: Array.from(x.data) });
-  const reply = await ask(options, provider, Buffer.from(model).toString('base64'), feed);
+  const reply = await ask(
+    options,
+    JSON.stringify(executionProvider(provider, deviceId)),
+    Buffer.from(model).toString('base64'),
+    feed,
+  );
   const probe = { provider, reason: null, largestError: null };
   if ('ended' in reply) {
     return { ...probe, state: reply.isLate ? 'hangs' : 'crashes', reason: `its process ${reply.ended}` };
@@ -73,9 +81,9 @@ async function main() {
   const ort = require(engine);
   if (provider === '') return { providers: ort.listSupportedBackends().map(({ name }) => name) };
   const session = await ort.InferenceSession.create(Buffer.from(model, 'base64'), {
-    executionProviders: [provider],
+    executionProviders: [JSON.parse(provider)],
     logSeverityLevel: 3,
-    ...(provider === 'cpu' ? {} : { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
+    ...(provider === '"cpu"' ? {} : { extra: { session: { disable_cpu_ep_fallback: '1' } } }),
   });
   const { dims, data } = JSON.parse(feed);
   const { y } = await session.run({ x: new ort.Tensor('float32', Float32Array.from(data), dims) });

@@ -13,7 +13,7 @@ import type { Closing } from './open-parts.ts';
 
 import { TrainerError } from '../errors.ts';
 
-/** Watches the first run of a session on a device other than the CPU. */
+/** Watches the first run of a session on a device other than the CPU, and of others after it. */
 export interface PlacementWatch {
   /** Of the session request. */
   readonly profileFilePrefix: string;
@@ -33,10 +33,11 @@ export interface PlacementOptions {
   readonly logger: (line: string) => void;
 }
 
-/** The profile lies in a folder of its own, which is removed when the run ends; `keepAs` gets a copy. */
+/** The profile lies in a folder of its own, which is removed when the run ends; `keepAs` gets a copy of the first. */
 export async function watchPlacement(options: PlacementOptions, closing: Closing): Promise<PlacementWatch> {
   const folder = await mkdtemp(join(tmpdir(), 'musubi-profile-'));
   closing.push(() => rm(folder, { recursive: true, force: true }));
+  let isKept = false;
   return {
     profileFilePrefix: join(folder, 'run'),
     async afterFirstRun(session, feeds, outputs) {
@@ -46,8 +47,12 @@ export async function watchPlacement(options: PlacementOptions, closing: Closing
       await session.endProfile();
       const [file] = await readdir(folder);
       if (file === undefined) return;
-      const profile = await readFile(join(folder, file));
-      if (options.keepAs) await writeFileAtomic(options.keepAs, profile);
+      const path = join(folder, file);
+      const profile = await readFile(path);
+      // the next session writes one of its own
+      await rm(path);
+      if (options.keepAs && !isKept) await writeFileAtomic(options.keepAs, profile);
+      isKept = true;
       report(readPlacement(profile.toString('utf8')), options);
     },
   };

@@ -9,7 +9,7 @@ type State = Awaited<ReturnType<DeviceProbes['probe']>>['state'];
 
 async function choose(kind: DeviceChoice['kind'], state: State, hasLibrary = true, index = 0) {
   const lines: string[] = [];
-  const probe = vi.fn(async () => ({ state, reason: state === 'works' ? null : 'no driver.' }));
+  const probe = vi.fn<DeviceProbes['probe']>(async () => ({ state, reason: state === 'works' ? null : 'no driver.' }));
   const device = await chooseDevice({ kind, index }, (line) => lines.push(line), {
     hasCudaLibrary: () => hasLibrary,
     probe,
@@ -41,9 +41,11 @@ test.each(['cuda', 'webgpu', 'dml', 'coreml'] as const)('%s is taken, or the run
 });
 
 test('the second card', async () => {
-  const { device, lines } = await choose('cuda', 'works', true, 1);
+  const { device, lines, probe } = await choose('cuda', 'works', true, 1);
   expect(device).toEqual({ provider: 'cuda', deviceId: 1 });
+  expect(probe.mock.calls).toEqual([[device]]);
   expect(lines).toEqual(['device: cuda:1']);
+  await expect(choose('cuda', 'fails', true, 7)).rejects.toThrow('device cuda:7 cannot be used here: no driver.');
 });
 
 test('operators left to the CPU are told, and refused with strict_device', () => {

@@ -17,7 +17,7 @@ export interface Device {
 export interface DeviceProbes {
   /** Whether the library of the CUDA provider lies beside the runtime, without which nothing need be tried. */
   hasCudaLibrary(): boolean;
-  probe(provider: Provider): Promise<Pick<ProviderProbe, 'state' | 'reason'>>;
+  probe(device: Device): Promise<Pick<ProviderProbe, 'state' | 'reason'>>;
 }
 
 /**
@@ -39,17 +39,19 @@ export async function chooseDevice(
     return cpu;
   }
   const provider = kind === 'auto' ? 'cuda' : kind;
-  const { state, reason } = await probes.probe(provider);
+  const named = `${provider}${index > 0 ? `:${index}` : ''}`;
+  const device = { provider, deviceId: index };
+  const { state, reason } = await probes.probe(device);
   if (state === 'works') {
-    logger(`device: ${provider}${index > 0 ? `:${index}` : ''}`);
-    return { provider, deviceId: index };
+    logger(`device: ${named}`);
+    return device;
   }
   const why = (reason ?? `the provider ${state}`).replace(/\.$/, '');
   if (kind === 'auto') {
     logger(`device: cpu, as cuda cannot be used here (${why}); musubi doctor says more.`);
     return cpu;
   }
-  throw new RuntimeError('PROVIDER_UNAVAILABLE', `device ${provider} cannot be used here: ${why}.`, remedies[provider]);
+  throw new RuntimeError('PROVIDER_UNAVAILABLE', `device ${named} cannot be used here: ${why}.`, remedies[provider]);
 }
 
 /**
@@ -86,6 +88,6 @@ function machineProbes(): DeviceProbes {
   const folder = join(dirname(enginePath), '..', 'bin', 'napi-v6', process.platform, process.arch);
   return {
     hasCudaLibrary: () => existsSync(join(folder, 'libonnxruntime_providers_cuda.so')),
-    probe: (provider) => probeProvider(provider, { enginePath }),
+    probe: ({ provider, deviceId }) => probeProvider(provider, { enginePath, deviceId }),
   };
 }

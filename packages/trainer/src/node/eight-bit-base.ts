@@ -20,6 +20,7 @@ import {
   type EightBitModel,
   type StoredBase,
   describeQuantization,
+  describeWholeRows,
   eightBitKeyName,
   modelView,
   planEightBitFile,
@@ -73,6 +74,8 @@ export async function openEightBitBase(
   }
   const { tensors, close } = store;
   closing.push(close);
+  const wholeRows = describeWholeRows(setting, tensors);
+  if (wholeRows !== null) logger(wholeRows);
   return { weights: tensors, source: (locate) => fp8Source({ tensors }, locate) };
 }
 

@@ -2,10 +2,13 @@ import type { HostTensor } from '@musubi/onnx-graph';
 import type { Runtime, SessionRequest } from '@musubi/runtime';
 
 import { Graph, decodeModel, exp } from '@musubi/onnx-graph';
-import { expect, test } from 'vitest';
+import { existsSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { describe, expect, test } from 'vitest';
 
 import type { Closing } from './open-parts.ts';
 
+import { watchPlacement } from './check-placement.ts';
 import { openFixedShapeSessions } from './fixed-shapes.ts';
 
 function graph(): Graph {
@@ -78,4 +81,63 @@ test('sessions at rest keep no memory for steps where there are several', async 
     await openFixedShapeSessions(runtime, { models, mostOpen, logger: () => {} }, [])(feeds(1, 8), false);
     expect(requests[0]?.memory).toEqual({ ...memory, arena });
   }
+});
+
+const profileOf = (onCpu: boolean) => {
+  const floats = [{ float: [1] }];
+  const provider = onCpu ? 'CPUExecutionProvider' : 'CUDAExecutionProvider';
+  const args = { op_name: 'Sign', provider, input_type_shape: floats, output_type_shape: floats };
+  return JSON.stringify([{ cat: 'Node', name: 'a_kernel_time', args }]);
+};
+
+/** A runtime whose sessions leave a Sign to the CPU from the second one on. */
+function leaving() {
+  const profiled: string[] = [];
+  const createSession = async ({ model, profileFilePrefix }: SessionRequest) => {
+    const shape = decodeModel(model).inputs[0]?.shape.join('x') ?? '';
+    if (profileFilePrefix) profiled.push(shape);
+    const onCpu = profiled.length > 1;
+    return {
+      run: async () => ({}),
+      endProfile: async () => {
+        if (profileFilePrefix) writeFileSync(`${profileFilePrefix}_${profiled.length}.json`, profileOf(onCpu));
+      },
+      release: async () => {},
+    };
+  };
+  return { profiled, runtime: { createSession } as unknown as Runtime };
+}
+
+async function openWatched(isStrict: boolean) {
+  const { profiled, runtime } = leaving();
+  const [closing, lines]: [Closing, string[]] = [[], []];
+  const logger = (line: string) => void lines.push(line);
+  const watch = await watchPlacement({ device: { provider: 'cuda', deviceId: 0 }, isStrict, logger }, closing);
+  const options = { models: [{ graph: graph(), request: {} }], mostOpen: 1, watches: [watch], logger };
+  const step = openFixedShapeSessions(runtime, options, closing);
+  const close = async () => {
+    for (const end of closing.toReversed()) await end();
+  };
+  return { step, profiled, lines, folder: dirname(watch.profileFilePrefix), close };
+}
+
+describe('with a device, the first step in each shape is watched', () => {
+  test('and told, but not again when its session is made anew', async () => {
+    const { step, profiled, lines, folder, close } = await openWatched(false);
+    for (const length of [8, 16, 8, 16, 16]) await step(feeds(1, length), false);
+    await close();
+    expect(profiled).toEqual(['1x8x4', '1x16x4']);
+    expect(lines.filter((line) => line.startsWith('a step on'))).toEqual([
+      'a step on cuda: 1 nodes, 0 of shape arithmetic and no others on the CPU, 0 copies between host and device',
+      'a step on cuda: 1 nodes, 0 of shape arithmetic and 1 others on the CPU, 0 copies between host and device: 1 Sign',
+    ]);
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test('and strict_device ends the run in a later shape', async () => {
+    const { step, close } = await openWatched(true);
+    await step(feeds(1, 8), false);
+    await expect(step(feeds(1, 16), false)).rejects.toMatchObject({ code: 'DEVICE_LEFT' });
+    await close();
+  });
 });

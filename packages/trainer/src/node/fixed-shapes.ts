@@ -15,7 +15,7 @@ export interface FixedShapesOptions {
   readonly models: readonly { readonly graph: Graph; readonly request: Omit<SessionRequest, 'model'> }[];
   /** Sessions open at the same time, of all models together; see {@link mostSessions}. */
   readonly mostOpen: number;
-  /** Watches the first step of each model, on a device other than the CPU. */
+  /** Of each model, on a device other than the CPU: watches the first step in each shape. */
   readonly watches?: readonly PlacementWatch[];
   readonly logger: (line: string) => void;
 }
@@ -31,8 +31,9 @@ export function openFixedShapeSessions(
 ): RunStep {
   // in the order of their last use
   const sessions = new Map<string, Session>();
-  const unwatched = new Map(watches.entries());
   const told = new Set<string>();
+  // a session that is made anew places its nodes as the one before it did
+  const unwatched = new Set<string>();
   closing.push(async () => {
     for (const session of sessions.values()) await session.release();
     sessions.clear();
@@ -46,9 +47,12 @@ export function openFixedShapeSessions(
       sessions.delete(oldest);
       await session.release();
     }
-    if (!told.has(key)) logger(`graph of fixed shapes for ${key}`);
+    if (!told.has(key)) {
+      logger(`graph of fixed shapes for ${key}`);
+      unwatched.add(key);
+    }
     told.add(key);
-    const profileFilePrefix = unwatched.get(index)?.profileFilePrefix;
+    const profileFilePrefix = unwatched.has(key) ? watches[index]?.profileFilePrefix : undefined;
     return runtime.createSession({
       ...model.request,
       model: encodeModel(model.graph, { lengths }),
@@ -66,9 +70,7 @@ export function openFixedShapeSessions(
     sessions.delete(key);
     sessions.set(key, session);
     const outputs = await session.run(feeds);
-    const watch = unwatched.get(index);
-    unwatched.delete(index);
-    await watch?.afterFirstRun(session, feeds, outputs);
+    if (unwatched.delete(key)) await watches[index]?.afterFirstRun(session, feeds, outputs);
     return outputs;
   };
 }

@@ -79,7 +79,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
   const closing: Closing = [];
   try {
     const device = await chooseDevice(config.device, logger);
-    const products = await chooseProducts(config.mixedPrecision, device.provider, tryProducts(device.provider), logger);
+    const products = await chooseProducts(config.mixedPrecision, device.provider, tryProducts(device), logger);
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing, logger);
     const high = await openHighNoiseModel(config, wan, model, closing);

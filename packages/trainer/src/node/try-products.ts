@@ -1,11 +1,10 @@
-import type { Provider } from '@musubi/runtime';
-
 import { findEngine, probeProvider } from '@musubi/runtime/node';
 
 import type { TryProducts } from '../choose-products.ts';
+import type { Device } from './choose-device.ts';
 
-/** Tries products on a provider in a process of its own, which may crash. */
+/** Tries products on a device in a process of its own, which may crash. */
 export const tryProducts =
-  (provider: Provider): TryProducts =>
+  ({ provider, deviceId }: Device): TryProducts =>
   (products) =>
-    probeProvider(provider, { enginePath: findEngine().path, products });
+    probeProvider(provider, { enginePath: findEngine().path, deviceId, products });

@@ -11,6 +11,7 @@ import {
   type EightBitModel,
   type StoredBase,
   describeQuantization,
+  describeWholeRows,
   modelView,
   planEightBitFile,
   quantizationProgress,
@@ -59,6 +60,8 @@ export async function quantizeBase(
   const { blob, report } = made;
   logger(describeQuantization(report, (performance.now() - startedAt) / 1000));
   const { tensors } = await openSafetensors(blobSource(blob, path));
+  const wholeRows = describeWholeRows(setting, tensors);
+  if (wholeRows !== null) logger(wholeRows);
   return { content: blob, stored: { weights: tensors, source: (locate) => fp8Source({ tensors }, locate) } };
 }
 
