@@ -85,11 +85,14 @@ describe.each(wanRuns.slice(0, 1))('an 8-bit base of the run %s in a page', (nam
 
   test('says what it does', async () => {
     const lines: string[] = [];
-    await quantize({ ...scaled, cacheDir: 'kept' }, paths.BF16, false, { logger: (line) => lines.push(line) });
+    await quantize({ ...scaled, blockSize: 7, cacheDir: 'kept' }, paths.BF16, false, {
+      logger: (line) => lines.push(line),
+    });
     expect(lines).toEqual([
       'fp8_cache_dir has no effect: a page keeps no 8-bit weights.',
       'Base weights are brought to 8 bits.',
       expect.stringMatching(/^\d+ weights in 8 bits, \d+ others as they were, relative error 0\.02\d\d, \d+\.\d s$/),
+      expect.stringMatching(/^fp8_block_size 7 does not divide the rows of \d+ of \d+ weights: /),
     ]);
   });
 
