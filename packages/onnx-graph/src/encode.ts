@@ -21,7 +21,7 @@ import type { AttributeValue, Graph, Node, TensorType, Value } from './graph.ts'
 import { type Dim, evaluateDim, symbolsIn } from './dim.ts';
 import { onnxCode } from './dtype.ts';
 import { GraphError } from './errors.ts';
-import { type DimNames, dimNames } from './internal/dim-names.ts';
+import { dimName } from './internal/dim-names.ts';
 import { specOf } from './operators/infer.ts';
 
 export interface EncodeOptions {
@@ -47,7 +47,7 @@ export function encodeModel(
   checkOrder(graph);
   const names = outputNames(graph);
   const nameOf = (value: Value) => names.get(value) ?? value.name;
-  const valueInfo = createValueInfo(lengths, dimNames(graph));
+  const valueInfo = createValueInfo(lengths);
   const domains = new Set(['', 'com.microsoft', ...graph.nodes.map((node) => node.domain)]);
   const model = create(ModelProtoSchema, {
     irVersion,
@@ -167,7 +167,7 @@ function tensorProto(value: Value): TensorProto {
   return tensor;
 }
 
-const createValueInfo = (lengths: ReadonlyMap<string, number>, dimName: DimNames) => {
+const createValueInfo = (lengths: ReadonlyMap<string, number>) => {
   const fixed = (dim: Dim): Dim =>
     typeof dim === 'string' && symbolsIn(dim).every((symbol) => lengths.has(symbol)) ? evaluateDim(dim, lengths) : dim;
   return (name: string, { dtype, shape }: TensorType, scope = '') =>

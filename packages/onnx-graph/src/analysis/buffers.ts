@@ -2,7 +2,7 @@ import type { Dim } from '../dim.ts';
 import type { Graph, Node, Value } from '../graph.ts';
 
 import { bytesPerElement } from '../dtype.ts';
-import { dimNames } from '../internal/dim-names.ts';
+import { dimName } from '../internal/dim-names.ts';
 import { memoryUse } from './kernels.ts';
 
 /** Memory that one or more values share, one after another or at the same time. */
@@ -23,7 +23,7 @@ export interface Buffer {
  * - a value may lie where a dead one of the same shape lay. The memory of that one is kept until then, however long;
  * - outputs of the graph have memory of their own and stay to the end.
  *
- * Shapes are compared as they are written in the file: `2*S` is not 8, even if it will be, nor `S` in another block's name where they are named so. Weights, inputs of the graph
+ * Shapes are compared as they are written in the file: `2*S` is not 8, even if it will be, nor `S` in another block's name. Weights, inputs of the graph
  * and other views of them are in no buffer.
  */
 export function planBuffers(graph: Graph, order: readonly Node[]): Buffer[] {
@@ -34,7 +34,6 @@ export function planBuffers(graph: Graph, order: readonly Node[]): Buffer[] {
   const free: Buffer[] = []; // the one that became free last comes first
   const all: Buffer[] = [];
   const usesOf = countUses(graph, order);
-  const isSameSize = sizeComparison(graph);
 
   order.forEach((node, step) => {
     node.outputs.forEach((value, index) => {
@@ -101,13 +100,14 @@ function countUses(graph: Graph, order: readonly Node[]): (value: Value) => numb
   return (value) => counts.get(value) ?? 0;
 }
 
-function sizeComparison(graph: Graph): (a: Value, b: Value) => boolean {
-  const dimName = dimNames(graph);
-  // as it stands in the file, where outputs of the graph are named as they are
-  const nameOf = ({ producer }: Value, dim: Dim | undefined): Dim | undefined =>
-    typeof dim === 'string' ? dimName(dim, producer?.scope ?? '') : dim;
-  return (a, b) =>
+function isSameSize(a: Value, b: Value): boolean {
+  return (
     bytesPerElement(a.dtype) === bytesPerElement(b.dtype) &&
     a.shape.length === b.shape.length &&
-    a.shape.every((dim, i) => nameOf(a, dim) === nameOf(b, b.shape[i]));
+    a.shape.every((dim, i) => nameOf(a, dim) === nameOf(b, b.shape[i]))
+  );
 }
+
+/** As it stands in the file, where outputs of the graph are named as they are. */
+const nameOf = ({ producer }: Value, dim: Dim | undefined): Dim | undefined =>
+  typeof dim === 'string' ? dimName(dim, producer?.scope ?? '') : dim;
