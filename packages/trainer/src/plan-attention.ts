@@ -7,7 +7,7 @@ import type { AttentionPlan } from '@musubi/onnx-graph';
 export interface AttentionRoom {
   /** Memory of the machine in bytes. */
   readonly totalMemoryBytes: number;
-  /** Most bytes of one tensor on the device; default: any. */
+  /** Most bytes of one tensor on the device; default: no limit. */
   readonly largestTensorBytes?: number;
 }
 
