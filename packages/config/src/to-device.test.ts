@@ -21,13 +21,18 @@ test.each([
   expect(read(written)).toEqual({ choice, problems: [] });
 });
 
-test.each(['webgpu:1', 'coreml:1', 'auto:1', 'cpu:1'])('%s has a number that ONNX Runtime takes for others', (written) => {
-  const kind = written.replace(':1', '');
-  expect(read(written).problems).toEqual([
-    `BAD_CHOICE | device | ${kind} takes no number: ONNX Runtime has one for cuda and dml alone. | Write ${kind}.`,
-  ]);
-});
+test.each(['webgpu:1', 'coreml:1', 'auto:1', 'cpu:1'])(
+  '%s has a number that ONNX Runtime takes for others',
+  (written) => {
+    const kind = written.replace(':1', '');
+    expect(read(written).problems).toEqual([
+      `BAD_CHOICE | device | ${kind} takes no number: ONNX Runtime has one for cuda and dml alone. | Write ${kind}.`,
+    ]);
+  },
+);
 
 test.each(['mps', 'CUDA', 'cuda:', 'cuda:-1', 'cuda:99999999999999999999'])('%s is no device', (written) => {
-  expect(read(written).problems).toEqual([expect.stringMatching(/^BAD_CHOICE \| device \| is not a device\. \| Write /)]);
+  expect(read(written).problems).toEqual([
+    expect.stringMatching(/^BAD_CHOICE \| device \| is not a device\. \| Write /),
+  ]);
 });
