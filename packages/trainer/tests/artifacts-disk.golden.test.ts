@@ -6,33 +6,37 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 
 import type { RunFolder } from './run-folder.ts';
 
-/** What the disk does to the file, or the folder, whose path ends or begins so. */
+/** What the disk does to the file, or the folder, whose path has that in it. */
 const disk = vi.hoisted(() => ({ full: '', forbidden: '' }));
+
+function fail(code: string, syscall: string): never {
+  throw Object.assign(new Error(`${code}: of the test, ${syscall}`), { code, syscall });
+}
+const writeToFull = async () => fail('ENOSPC', 'write');
 
 vi.mock('node:fs/promises', async (importActual) => {
   const actual = await importActual<typeof import('node:fs/promises')>();
-  const fail = (code: string, syscall: string) =>
-    Object.assign(new Error(`${code}: of the test, ${syscall}`), { code, syscall });
   const open = async (...args: Parameters<typeof actual.open>) => {
     const handle = await actual.open(...args);
     if (disk.full === '' || !String(args[0]).includes(disk.full)) return handle;
-    const write = async () => Promise.reject(fail('ENOSPC', 'write'));
     return new Proxy(handle, {
       get(target, name) {
-        if (name === 'write') return write;
+        if (name === 'write') return writeToFull;
         const value: unknown = Reflect.get(target, name, target);
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
   };
   const mkdir = async (...args: Parameters<typeof actual.mkdir>) => {
-    if (disk.forbidden !== '' && String(args[0]).endsWith(disk.forbidden)) throw fail('EACCES', 'mkdir');
+    if (disk.forbidden !== '' && String(args[0]).endsWith(disk.forbidden)) fail('EACCES', 'mkdir');
     return actual.mkdir(...args);
   };
   return { ...actual, open, mkdir };
 });
 
 const { openRunFolder, short, wanRuns } = await import('./run-folder.ts');
+
+const left = async () => (await readdir('graphs', { recursive: true })).filter((file) => file !== 'checkpoint');
 
 describe.each(wanRuns)('training_artifacts of runs like %s, where the disk lets no more be written,', (name) => {
   let folder: RunFolder;
@@ -43,7 +47,6 @@ describe.each(wanRuns)('training_artifacts of runs like %s, where the disk lets 
   beforeEach(() => Object.assign(disk, { full: '', forbidden: '' }));
 
   const run = async (options: string) => folder.run(`${short(1)} --training_artifacts graphs ${options}`);
-  const left = async () => (await readdir('graphs', { recursive: true })).filter((file) => file !== 'checkpoint');
 
   test.each([
     {
