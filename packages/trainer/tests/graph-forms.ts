@@ -8,6 +8,7 @@ import { fromSafetensors } from '@musubi/onnx-graph';
 import { TorchGenerator } from '@musubi/random';
 
 import { type TrainingModelOptions, createTrainingModel, lowerEightBit } from '../src/index.ts';
+import type { LowerEightBitOptions } from '../src/lower-eight-bit.ts';
 import { planEightBitBase } from '../src/plan-eight-bit-base.ts';
 import { float16Weights } from '../src/web/product-weights.ts';
 
@@ -67,6 +68,24 @@ export const graphForms: Readonly<Record<string, GraphForm>> = {
     widenAtLoad: true,
     gradientCheckpointing: true,
   },
+  // which knows no bfloat16, so that what has no 8 bits is float32
+  'for WebGPU, fp8': { dtype: 'F32', base: 'scaled', forWebGpu: true },
+  'for WebGPU, fp8 without scales, checkpointed': {
+    dtype: 'F32',
+    base: 'cast',
+    forWebGpu: true,
+    gradientCheckpointing: true,
+  },
+  'for WebGPU, fp8, products in float16, in pieces, checkpointed': {
+    dtype: 'F32',
+    base: 'scaled',
+    products: 'float16',
+    ...pieces,
+    forWebGpu: true,
+    gradientCheckpointing: true,
+  },
+  'for WebGPU, int8, products in float16': { dtype: 'F32', base: 'int8', products: 'float16', forWebGpu: true },
+  'for WebGPU, int8, checkpointed': { dtype: 'F32', base: 'int8', forWebGpu: true, gradientCheckpointing: true },
 };
 
 /** The graphs of a run with an adapter of rank 4 on all layers that adapters are for by default. */
@@ -86,10 +105,17 @@ export function graphsOf(
     weights: base ? eightBits(base, stored) : sourceOf(stored),
     adapter: createLora({ modules, rank: 4, alpha: 4, generator: new TorchGenerator(1) }),
     ...options,
-    ...(base
-      ? { lower: lowerEightBit(base, options.gatesOnDevice ? { provider: 'cuda', forward: 'dequantize' } : {}) }
-      : {}),
+    ...(base ? { lower: lowerEightBit(base, loweringOf(options)) } : {}),
   });
+}
+
+/** Cards compute with 8 bits in other forms than a CPU. */
+function loweringOf({
+  gatesOnDevice,
+  forWebGpu,
+}: Pick<GraphForm, 'gatesOnDevice' | 'forWebGpu'>): LowerEightBitOptions {
+  if (!gatesOnDevice && !forWebGpu) return {};
+  return { provider: gatesOnDevice ? 'cuda' : 'webgpu', forward: 'dequantize' };
 }
 
 const inType = (info: TensorInfo, dtype: 'F32' | 'BF16' | 'F16'): TensorInfo => ({

@@ -1,6 +1,7 @@
 import type { Graph, Node, Value } from '@musubi/onnx-graph';
 
 import { consumersOf, nodesNeeded } from '@musubi/onnx-graph';
+import { runsOn } from '@musubi/runtime';
 import { describe, expect, test } from 'vitest';
 
 import { casesOf } from '../../models/tests/wan-cases.ts';
@@ -111,12 +112,23 @@ describe.each(models)('graphs of %s', (_, open) => {
           'Expand',
           ...(form.dtype === 'BF16' || (form.products && form.dtype === 'F32') ? ['Cast'] : []),
           ...(form.forWebGpu ? ['Transpose'] : []),
+          // of what is no weight of a product, which is little
+          ...(form.forWebGpu && form.base === 'cast' ? ['Cast', 'Gather'] : []),
         ];
         expect([...operators].filter((op) => !allowed.includes(op))).toEqual([]);
         // of ones and of zero points: one for all layers of a width
         const repeated = frozenNodes(graph).filter(({ op }) => op === 'Expand');
         const shapes = repeated.map(({ inputs, outputs }) => JSON.stringify([inputs[0]?.dtype, outputs[0]?.shape]));
         expect(shapes).toEqual([...new Set(shapes)]);
+      }
+    });
+
+    test.runIf(form.forWebGpu)('WebGPU has all operators, in the number types that it has', async () => {
+      for (const graph of await both()) {
+        const missing = graph.nodes.filter((node) => !isOfShapes(node) && !isOnWebGpu(node));
+        expect(
+          missing.map(({ name, op, inputs, outputs }) => [name, op, ...dtypesOf(inputs), ...dtypesOf(outputs)]),
+        ).toEqual([]);
       }
     });
 
@@ -218,6 +230,26 @@ const isIdentity = (first: Node, second: Node): boolean => {
 function isProduct(node: Node | null | undefined, { forWebGpu }: GraphForm): boolean {
   if (!node || !['MatMul', 'FusedMatMul', 'Gemm'].includes(node.op)) return false;
   return !forWebGpu || [...node.inputs, ...node.outputs].every((value) => value?.shape.length === 2);
+}
+
+const dtypesOf = (values: readonly (Value | null)[]): (string | undefined)[] => values.map((value) => value?.dtype);
+
+/** Lengths and what follows from them, which ONNX Runtime computes on the host. */
+const isOfShapes = ({ inputs, outputs }: Node): boolean =>
+  outputs.every(({ dtype }) => dtype === 'int64') || inputs.every((value) => value?.dtype === 'int64');
+
+/** What moves bytes or makes numbers of them; codes of weights are bytes, and their zero points. */
+const readsBytes: ReadonlySet<string> = new Set(['Cast', 'DequantizeLinear', 'Expand']);
+
+/** Shapes, axes and bounds, which come after the first input, are int64 on every provider. */
+function isOnWebGpu({ op, inputs, outputs }: Node): boolean {
+  const types = ['float32', 'float16', 'int32', ...(readsBytes.has(op) ? ['uint8'] : [])];
+  const others = [...types, 'int64'];
+  return (
+    runsOn('webgpu', op) &&
+    inputs.every((value, i) => !value || (i === 0 ? types : others).includes(value.dtype)) &&
+    outputs.every(({ dtype }) => types.includes(dtype))
+  );
 }
 
 /** Nodes that depend on weights and constants alone. */

@@ -13,7 +13,7 @@ const [scaled, cast, integers, plain] = eightBitRuns;
 const builds = [
   { build: '/wasm', device: 'wasm', script: 'runtime-wasm-worker', options: [scaled, integers] },
   { build: '/webgpu', device: 'wasm', script: 'runtime-worker', options: [cast, plain] },
-  { build: '/webgpu', device: 'webgpu', script: 'runtime-worker', options: [scaled] },
+  { build: '/webgpu', device: 'webgpu', script: 'runtime-worker', options: [scaled, cast, integers] },
 ] as const;
 
 describe.each(builds)('a base in bfloat16, on $device of $build', ({ device, script, options }) => {

@@ -40,7 +40,7 @@ interface StoredGraph {
 }
 
 async function trainingGraph(
-  options: { forWebGpu: boolean; gradientCheckpointing?: boolean },
+  options: { forWebGpu: boolean; gradientCheckpointing?: boolean; products?: 'float16' },
   method: EightBitBase['method'] | null = null,
 ): Promise<StoredGraph> {
   const modelConfig = JSON.parse((await files.get('model.json')?.text()) ?? '{}') as Record<string, unknown>;
@@ -113,31 +113,43 @@ function leaving({ nodes }: Graph, placed: readonly Placed[]): string[] {
     .map(({ op }) => op);
 }
 
+/** All but shape arithmetic, and nothing of which the list says otherwise. */
+function expectOnDevice(graph: Graph, placed: readonly Placed[]): void {
+  expect(leaving(graph, placed)).toEqual([]);
+  const onDevice = new Set(
+    placed.filter(({ provider }) => provider === 'WebGpuExecutionProvider').map(({ name }) => name),
+  );
+  const kept = graph.nodes.filter(({ name }) => onDevice.has(name));
+  // constants and pairs of transposes are gone when nodes are placed
+  expect(kept.length).toBeGreaterThan(graph.nodes.length / 2);
+  expect(kept.map(({ op }) => op).filter((op) => !runsOn('webgpu', op))).toEqual([]);
+}
+
 describe.each([false, true])('a step for WebGPU, gradient checkpointing %s', (gradientCheckpointing) => {
   test('stays on the device', async () => {
     const stored = await trainingGraph({ forWebGpu: true, gradientCheckpointing });
-    const { graph } = stored;
-    const placed = await placements(stored);
-    expect(leaving(graph, placed)).toEqual([]);
-    const onDevice = new Set(
-      placed.filter(({ provider }) => provider === 'WebGpuExecutionProvider').map(({ name }) => name),
-    );
-    const kept = graph.nodes.filter(({ name }) => onDevice.has(name));
-    // constants and pairs of transposes are gone when nodes are placed
-    expect(kept.length).toBeGreaterThan(graph.nodes.length / 2);
-    expect(kept.map(({ op }) => op).filter((op) => !runsOn('webgpu', op))).toEqual([]);
+    expectOnDevice(stored.graph, await placements(stored));
   }, 600_000);
 });
 
-test.each(['scaled', 'int8', 'cast'] as const)(
-  'a step on a base in 8 bits stays there too: %s',
-  async (method) => {
-    const stored = await trainingGraph({ forWebGpu: true }, method);
+test.each([
+  ['scaled', {}],
+  ['int8', {}],
+  ['cast', {}],
+  ['scaled', { products: 'float16' }],
+  ['int8', { products: 'float16', gradientCheckpointing: true }],
+] as const)(
+  'a step on a base in 8 bits stays there too: %s, %o',
+  async (method, options) => {
+    const stored = await trainingGraph({ forWebGpu: true, ...options }, method);
     const placed = await placements(stored);
-    expect(leaving(stored.graph, placed)).toEqual([]);
-    expect(placed.filter(({ provider }) => provider === 'WebGpuExecutionProvider').length).toBeGreaterThan(
-      stored.graph.nodes.length / 2,
-    );
+    expectOnDevice(stored.graph, placed);
+    // codes and their zero points are bytes
+    const ofBytes = stored.graph.nodes.filter(({ inputs }) => inputs.some((input) => input?.dtype === 'uint8'));
+    const readers = new Set(ofBytes.map(({ name }) => name));
+    const onHost = placed.filter(({ name, provider }) => readers.has(name) && provider === 'CPUExecutionProvider');
+    expect(onHost.map(({ op }) => op)).toEqual([]);
+    expect(ofBytes.length).toBeGreaterThan(0);
   },
   600_000,
 );
