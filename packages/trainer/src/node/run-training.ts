@@ -41,7 +41,7 @@ import {
   readNetworkWeights,
 } from './open-parts.ts';
 import { mostSessions, openFixedShapeSessions } from './fixed-shapes.ts';
-import { machineRoom } from './machine-room.ts';
+import { askCard, machineRoom } from './machine-room.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openTrainingSessions } from './training-sessions.ts';
 import { tryProducts } from './try-products.ts';
@@ -90,7 +90,8 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       storeWeights(config, base, option, merged, { closing, logger, signal: hooks.signal, wide: !hasBfloat16(device) });
     const base = await store(model, 'dit', frozen);
     const highBase = high && (await store(high, 'dit_high_noise', []));
-    const attention = chooseAttention(config, wan, model.config, data, machineRoom(device));
+    const room = machineRoom(device, await askCard(device));
+    const attention = chooseAttention(config, wan, model.config, data, room, products);
     logger(attention.reason);
     describeCheckpointing(config, wan.attention(model.config).layers, logger);
     const graphOptions = graphFor(device, config.eightBitBase);

@@ -20,7 +20,7 @@ import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
 import { chooseDevice, foldingWeights, graphFor } from '../choose-device.ts';
 import type { StoredBase } from '../../eight-bit-weights.ts';
-import { machineRoom } from '../machine-room.ts';
+import { askCard, machineRoom } from '../machine-room.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import {
   type BaseModel,
@@ -113,13 +113,14 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const networkWeights = await readNetworkWeights(config);
     const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
 
+    const room = machineRoom(device, await askCard(device));
     const assemble = async (changes: Partial<TrainConfig>): Promise<PlannedRun> => {
       const [seed, changed] = [config.seed ?? 0, { ...config, ...changes }];
       const { eightBitBase } = changed;
       const base = await storedBase(changed, model, 'dit');
       const highBase = high && (await storedBase(changed, high, 'dit_high_noise'));
       const open = highBase && !config.offloadInactiveDit ? [base, highBase] : [base];
-      const attention = chooseAttention(changed, wan, model.config, data, machineRoom(device)).plan;
+      const attention = chooseAttention(changed, wan, model.config, data, room, 'float32').plan;
       const graphOptions = graphFor(device, eightBitBase);
       const memory = foldingWeights(memoryFor(open, attention !== 'whole'), graphOptions);
       const run = assembleRun({
