@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { createMemoryModel } from '@musubi/onnx-graph/analysis';
 
-import { type AttentionFacts, type AttentionRoom, planAttention } from './plan-attention.ts';
+import { type AttentionFacts, planAttention } from './plan-attention.ts';
 import { benchModel, graphsOf } from '../tests/graph-forms.ts';
 
 type WanConfig = Parameters<typeof wan.attention>[0];
