@@ -1,7 +1,5 @@
-import { loraParameters } from '@musubi/lora';
 import { createMemoryModel } from '@musubi/onnx-graph/analysis';
 
-import type { AssembledRun } from '../../assemble-run.ts';
 import type { Graph } from '@musubi/onnx-graph';
 import type { Device } from '../choose-device.ts';
 import type { BatchShape } from './batch-shapes.ts';
@@ -35,24 +33,28 @@ export interface RunCost {
 }
 
 export interface CostFacts {
+  /** Numbers of the adapter. */
+  readonly parameters: number;
+  /** Bytes of the optimizer's state. */
+  readonly optimizerState: number;
   readonly device: Device;
   /** See `watchProgram`. */
   readonly processBytes: number;
   readonly gradientAccumulationSteps: number;
 }
 
-/** The training graph as the device gets it. */
-export const graphOf = ({ run, memory }: PlannedRun, { provider }: Device) =>
-  provider !== 'cpu' && memory.foldConstants ? loadedGraph(run.graphs.training) : run.graphs.training;
+/** A training graph as the device gets it. */
+export const graphOnDevice = (training: Graph, { memory }: Pick<PlannedRun, 'memory'>, { provider }: Device): Graph =>
+  provider !== 'cpu' && memory.foldConstants ? loadedGraph(training) : training;
 
-/** @param planned with its graph as {@link graphOf} gives it, by which `shapes` are too */
+/** @param graph by {@link graphOnDevice}; `shapes` are by it too */
 export function costOf(
-  planned: PlannedRun & { readonly graph: Graph },
+  graph: Graph,
+  { memory, sessions }: Pick<PlannedRun, 'memory' | 'sessions'>,
   shapes: readonly ShapeWork[],
   speed: DeviceSpeed,
-  { device, processBytes, gradientAccumulationSteps }: CostFacts,
+  { device, processBytes, gradientAccumulationSteps, parameters, optimizerState }: CostFacts,
 ): RunCost {
-  const { run, memory, sessions, graph } = planned;
   const isOnDevice = device.provider !== 'cpu';
   // The plan is about the arena of the CPU; a card always has one.
   const model = createMemoryModel(graph, { arena: isOnDevice || memory.arena });
@@ -63,19 +65,13 @@ export function costOf(
     activationBytes: model.timeline(symbols).peakLiveBytes,
     seconds: graphSeconds(work, speed),
   }));
-  const parameters = countParameters(run);
-  const { tensors } = run.optimizer.state();
-  const stateBytes = [...tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
   const batches = buckets.reduce((sum, { batchesPerEpoch }) => sum + batchesPerEpoch, 0);
   const seconds = buckets.reduce((sum, bucket) => sum + bucket.batchesPerEpoch * bucket.seconds, 0) / batches;
   const shared = { graph, model, runs: shapes.map(({ symbols }) => symbols), sessions, parameterBytes: 4 * parameters };
   return {
     buckets,
     secondsPerStep: gradientAccumulationSteps * seconds + parameters * secondsPerParameter,
-    memory: memoryOfGraph({ ...shared, memory, process: processBytes, optimizerState: stateBytes, isOnDevice }),
+    memory: memoryOfGraph({ ...shared, memory, process: processBytes, optimizerState, isOnDevice }),
     deviceMemory: isOnDevice ? memoryOfDevice({ ...shared, provider: device.provider }) : null,
   };
 }
-
-export const countParameters = ({ adapter }: Pick<AssembledRun, 'adapter'>): number =>
-  loraParameters(adapter).reduce((sum, { data }) => sum + data.length, 0);

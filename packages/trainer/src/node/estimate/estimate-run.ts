@@ -1,9 +1,14 @@
 import type { TrainConfig } from '@musubi/config';
+import type { Graph } from '@musubi/onnx-graph';
 import type { Provider, Runtime } from '@musubi/runtime';
 
+import { isDeepStrictEqual } from 'node:util';
+
+import { loraParameters } from '@musubi/lora';
 import { wan } from '@musubi/models';
 import { machineMemory } from '@musubi/runtime/node';
 
+import { type AssembledRun, assembleRun, runGraphs } from '../../assemble-run.ts';
 import { type TryProducts, chooseProducts } from '../../choose-products.ts';
 import type { DeviceMemory } from '../../estimate/device-memory.ts';
 import { fitOf } from '../../estimate/fit.ts';
@@ -24,7 +29,7 @@ import {
 import { openRuntime } from '../open-runtime.ts';
 import { tryProducts } from '../try-products.ts';
 import { type BatchShape, readBatchShapes } from './batch-shapes.ts';
-import { type BucketEstimate, costOf, countParameters, graphOf } from './cost-of-run.ts';
+import { type BucketEstimate, costOf, graphOnDevice } from './cost-of-run.ts';
 import { otherSettings } from './other-settings.ts';
 import { type PlannedRun, planRun } from './planned-run.ts';
 import { probeDevice } from './probe-device.ts';
@@ -141,38 +146,44 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
 
     const room = machineRoom(device, card);
-    const parts = { device, products, room, data, files, model, high, timestepBoundary, networkWeights, frozen };
-    const planned = await planRun(config, parts);
-    const { gradientAccumulationSteps } = config;
-    const facts = { device, processBytes: program.bytes(), gradientAccumulationSteps };
+    const given = { device, products, room, data, files, model, high, timestepBoundary, networkWeights, frozen };
+    const planned = await planRun(config, given);
+    const run = assembleRun(planned.parts);
+    const facts = {
+      device,
+      processBytes: program.bytes(),
+      gradientAccumulationSteps: config.gradientAccumulationSteps,
+      parameters: countParameters(run),
+      optimizerState: stateBytes(run),
+    };
     const has = { machineBytes: ask.memoryBytes(), deviceBytes: card?.totalBytes ?? null };
     let speed: DeviceSpeed | undefined;
-    const cost = async (wanted: PlannedRun, given: readonly BatchShape[]) => {
-      const graph = graphOf(wanted, device);
-      const work = workOf(graph, model.config, given);
+    const cost = async (wanted: PlannedRun, training: Graph, batches: readonly BatchShape[]) => {
+      const graph = graphOnDevice(training, wanted, device);
+      const work = workOf(graph, model.config, batches);
       speed ??= await ask.probeDevice(runtime, largest(work), wanted.memory, device);
-      const { deviceMemory, ...needed } = costOf({ ...wanted, graph }, work, speed, facts);
+      const { deviceMemory, ...needed } = costOf(graph, wanted, work, speed, facts);
       return { ...needed, deviceMemory, ...fitOf(needed.memory, deviceMemory, has) };
     };
 
-    const { deviceMemory, deviceBytes, onMachine, onDevice, ...now } = await cost(planned, shapes);
+    const { deviceMemory, deviceBytes, onMachine, onDevice, ...now } = await cost(planned, run.graphs.training, shapes);
     const alternatives: Alternative[] = [];
     for (const { change, changes, reshape, mustSave = false } of otherSettings(config, shapes, planned.attention)) {
-      const other = await planRun({ ...config, ...changes }, parts).catch(refusedRun);
+      const other = await planRun({ ...config, ...changes }, given).catch(refusedRun);
       if (!other) continue;
-      const { memory, secondsPerStep, ...needed } = await cost(other, shapes.map(reshape));
+      const isSame = isDeepStrictEqual({ ...config, ...changes }, config);
+      const { training } = isSame ? run.graphs : runGraphs(other.parts, run.adapter);
+      const { memory, secondsPerStep, ...needed } = await cost(other, training, shapes.map(reshape));
       const found = { change, memoryBytes: memory.total, deviceBytes: needed.deviceBytes, fits: needed.fits };
       const before = [{ memoryBytes: now.memory.total, deviceBytes }, ...alternatives];
       if (mustSave && scarce(found) >= Math.min(...before.map(scarce))) continue;
       alternatives.push({ ...found, secondsPerStep, ...onDisk(other) });
     }
-    const { run, weightBytes } = planned;
     return {
       model: {
         name: wan.longName,
-        weightBytes,
-        fileBytes: onDisk(planned).fileBytes,
-        adapterParameters: countParameters(run),
+        ...onDisk(planned),
+        adapterParameters: facts.parameters,
       },
       source,
       machine: { memoryBytes: has.machineBytes, fits: onMachine },
@@ -194,6 +205,12 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     for (const close of closing.toReversed()) await close();
   }
 }
+
+const countParameters = ({ adapter }: Pick<AssembledRun, 'adapter'>): number =>
+  loraParameters(adapter).reduce((sum, { data }) => sum + data.length, 0);
+
+const stateBytes = ({ optimizer }: Pick<AssembledRun, 'optimizer'>): number =>
+  [...optimizer.state().tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
 
 /** What there is least of: the memory of the graphics device, where one computes. */
 const scarce = ({ memoryBytes, deviceBytes }: Pick<Alternative, 'memoryBytes' | 'deviceBytes'>): number =>

@@ -10,7 +10,7 @@ import { PythonRandom } from '@musubi/random';
 
 import type { AttentionRoom } from '../../plan-attention.ts';
 
-import { type AssembledRun, assembleRun } from '../../assemble-run.ts';
+import type { RunParts } from '../../assemble-run.ts';
 import { chooseAttention } from '../../choose-attention.ts';
 import type { StoredBase } from '../../eight-bit-weights.ts';
 import { planEightBitBase } from '../../plan-eight-bit-base.ts';
@@ -34,9 +34,9 @@ export interface PlanParts {
   readonly frozen: readonly FrozenAdapter[];
 }
 
-/** A run as it would be, and how its sessions spend memory. */
+/** What a run would be made of, and how its sessions spend memory. */
 export interface PlannedRun {
-  readonly run: AssembledRun;
+  readonly parts: RunParts<WanConfig>;
   readonly attention: AttentionPlan;
   readonly memory: MemoryPlan;
   /** Open at the same time. */
@@ -48,12 +48,12 @@ export interface PlannedRun {
 }
 
 /**
- * Does what `runTraining` does until it opens its sessions; weights in 8 bits are planned only.
+ * Does what `runTraining` does until it makes its graphs; weights in 8 bits are planned only.
  *
  * @throws as `runTraining`
  */
-export async function planRun(config: TrainConfig, parts: PlanParts): Promise<PlannedRun> {
-  const { device, products, room, data, files, model, high, timestepBoundary, networkWeights, frozen } = parts;
+export async function planRun(config: TrainConfig, given: PlanParts): Promise<PlannedRun> {
+  const { device, products, room, data, files, model, high, timestepBoundary, networkWeights, frozen } = given;
   const { eightBitBase, graphOptimization, offloadInactiveDit } = config;
   const seed = config.seed ?? 0;
   const stored = (of: BaseModel<WanConfig>, option: BaseOption, merged: readonly FrozenAdapter[]) =>
@@ -65,7 +65,7 @@ export async function planRun(config: TrainConfig, parts: PlanParts): Promise<Pl
   const attention = chooseAttention(config, wan, model.config, data, room, products).plan;
   const graphOptions = graphFor(device, eightBitBase);
   const memory = foldingWeights(memoryFor(open, attention !== 'whole'), graphOptions);
-  const run = assembleRun({
+  const parts: RunParts<WanConfig> = {
     config,
     seed,
     architecture: wan,
@@ -83,9 +83,9 @@ export async function planRun(config: TrainConfig, parts: PlanParts): Promise<Pl
     products,
     ...graphOptions,
     ...(eightBitBase ? { lower: loweringFor(eightBitBase, memory, device.provider) } : {}),
-  });
+  };
   return {
-    run,
+    parts,
     attention,
     memory,
     // Of graphs with fixed shapes a device has one at a time, see `mostSessions`.
