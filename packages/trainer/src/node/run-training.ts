@@ -169,6 +169,10 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       vaeName: config.vae === null ? null : nameOf(config.vae),
     };
     return await trainAndSave(config, run, facts, step, hooks);
+  } catch (error) {
+    // called off while 8-bit weights were made
+    if (hooks.signal?.aborted && error === hooks.signal.reason) return { status: 'interrupted', path: null, steps: 0 };
+    throw error;
   } finally {
     for (const close of closing.toReversed()) await close();
   }
