@@ -55,8 +55,8 @@ function machine({ files = {}, folders = {}, programs = {}, probes = {}, ...othe
 }
 
 const fails = (reason: string): Partial<ProviderProbe> => ({ state: 'fails', reason, largestError: null });
-const query = 'nvidia-smi --query-gpu=name,driver_version,memory.total';
-const card = { [query]: 'NVIDIA RTX A6000, 535.54, 49140\n', 'nvidia-smi': '| CUDA Version: 12.2 |' };
+const query = 'nvidia-smi --query-gpu=index,uuid,driver_version,memory.total,memory.free,name';
+const card = { [query]: '0, GPU-1, 535.54, 49140, 48000, NVIDIA RTX A6000\n', 'nvidia-smi': '| CUDA Version: 12.2 |' };
 const found = (library: string) => `\t${library} => /usr/lib/x86_64-linux-gnu/${library} (0x00007f)\n`;
 const ldd = ['libcublasLt.so.12', 'libcublas.so.12', 'libcurand.so.10', 'libcufft.so.11', 'libcudart.so.12']
   .map(found)
@@ -117,7 +117,10 @@ const cases: readonly [DoctorCode, Fakes, message: string, remedy: string][] = [
   ],
   [
     'CUDA_DRIVER_TOO_OLD',
-    { ...withProvider, programs: { ...card, [query]: 'Tesla T4, 470.82, 15360', [`ldd ${provider}`]: ldd } },
+    {
+      ...withProvider,
+      programs: { ...card, [query]: '0, GPU-2, 470.82, 15360, 15000, Tesla T4', [`ldd ${provider}`]: ldd },
+    },
     'driver 470.82 is too old for the CUDA 12',
     '525.60.13 or later',
   ],
