@@ -161,7 +161,7 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const cost = async (wanted: PlannedRun, training: Graph, batches: readonly BatchShape[]) => {
       const graph = graphOnDevice(training, wanted, device);
       const work = workOf(graph, model.config, batches);
-      speed ??= await ask.probeDevice(runtime, largest(work), wanted.memory, device);
+      speed ??= await ask.probeDevice(runtime, largest(work), wanted.memory, device, logger);
       const { deviceMemory, ...needed } = costOf(graph, wanted, work, speed, facts);
       return { ...needed, deviceMemory, ...fitOf(needed.memory, deviceMemory, has) };
     };
