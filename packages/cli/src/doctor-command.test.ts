@@ -2,7 +2,7 @@ import type { ProviderProbe } from '@musubi/runtime/node';
 import { describe, expect, test } from 'vitest';
 
 import { doctorCommand } from './doctor-command.ts';
-import { examineMachine } from './doctor/examine.ts';
+import { type DoctorReport, examineMachine } from './doctor/examine.ts';
 import { type Machine, thisMachine } from './doctor/machine.ts';
 import { type DoctorCode, remedies } from './doctor/remedies.ts';
 
@@ -38,6 +38,7 @@ function machine({ files = {}, folders = {}, programs = {}, probes = {}, ...othe
     readText: async (path) => files[path] ?? null,
     list: async (folder) => folders[folder] ?? [],
     run: async (program, [first = '']) => programs[`${program} ${first}`] ?? programs[program] ?? null,
+    libraryVersion: async () => null,
     disk: async () => ({ freeBytes: 100 * gigabyte, totalBytes: 200 * gigabyte }),
     whyNotWritable: async () => null,
     findEngine: () => ({ path: engine, version: '1.30.0' }),
@@ -284,6 +285,21 @@ describe('the report', () => {
       "
     `);
     expect(stdout).not.toContain('\u001b');
+  });
+
+  test.each([
+    ['1.30.0', `1.30.0 in ${engine}`],
+    [null, `1.30.0 in ${engine}`],
+    ['1.29.0', `library 1.29.0, of musubi doctor --fix cuda, in the package of 1.30.0 in ${engine}`],
+    ['1.28.1', `library 1.28.1, in the package of 1.30.0 in ${engine}`],
+  ])('a library of %s is not told as one of the package', async (version, told) => {
+    const asked: string[] = [];
+    const libraryVersion = async (path: string) => (asked.push(path), version);
+    const { stdout } = await doctor([], machine({ libraryVersion }));
+    expect(/^ONNX Runtime +(.*)$/m.exec(stdout)?.[1]).toBe(told);
+    expect(asked.map((path) => path.replaceAll('\\', '/'))).toEqual([`${binaries}/libonnxruntime.so.1`]);
+    const json = JSON.parse((await doctor(['--json'], machine({ libraryVersion }))).stdout) as DoctorReport;
+    expect(json.facts.runtime).toEqual({ path: engine, version: '1.30.0', libraryVersion: version });
   });
 
   test('--json', async () => {

@@ -221,6 +221,15 @@ describe('numbers that are not finite', () => {
     expect(bad.weight()).toBe(good.weight());
   });
 
+  test.each([
+    ['a gradient of the first', 1, { gradient: NaN }],
+    ['a loss after the first', 2, { loss: NaN }],
+  ])('%s step leaves nothing to save: the weights are those that the run began with', async (_, batch, found) => {
+    const { calls, weight } = await record({ compute: at(batch, found) });
+    expect(calls.filter((call) => call.startsWith('failed'))).toEqual([]);
+    expect(weight()).toBe(1);
+  });
+
   test('nothing is saved when no loss was finite', async () => {
     const { calls, weight } = await record({ compute: at(1, { loss: NaN }) });
     expect(calls).toEqual(['epoch 1']);

@@ -62,7 +62,8 @@ export interface TrainingHooks {
   readonly onEpochEnd?: (at: RunPosition, averageLoss: number) => Promise<void>;
   /**
    * Before the run ends with an error: save here what is worth saving. The weights are those after `at.step` steps; when
-   * the loss, a gradient or a weight was not finite, those that last gave a finite loss. Not called when there are none.
+   * the loss, a gradient or a weight was not finite, those that last gave a finite loss. Not called when these are the
+   * weights that the run began with, or there are none.
    */
   readonly onFailure?: (at: RunPosition) => Promise<void>;
   /** Once aborted, the run stops after the current step. */
@@ -121,10 +122,10 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
     return result;
   } catch (error) {
     const isNumeric = isNonFinite(error);
-    const at = isNumeric ? await weights.restore() : last.step > 0 ? last : null;
+    const at = isNumeric ? await weights.restore() : last;
     // another fault may be that of the device: then a hook learns that they are gone
     if (isNumeric) await weights.toHost();
-    if (at) await run.hooks.onFailure?.(at);
+    if (at && at.step > 0) await run.hooks.onFailure?.(at);
     throw error;
   }
 }

@@ -132,6 +132,13 @@ describe.each(wanRuns.slice(0, 1))('8-bit bases of runs like %s', (name) => {
     });
   });
 
+  test('a run that is called off while the file is made is interrupted, and leaves no file', async () => {
+    const signal = AbortSignal.abort();
+    const { outcome } = await folder.run('--int8_base --fp8_cache_dir called-off', { runtime, signal });
+    expect(outcome).toEqual({ status: 'interrupted', path: null, steps: 0 });
+    expect(await readdir('called-off')).toEqual([]);
+  });
+
   test('a checkpoint that has 8 bits already is refused', async () => {
     const [file] = await made('.');
     await expect(run(`--dit ${file} --fp8_base --fp8_scaled`)).rejects.toMatchObject({

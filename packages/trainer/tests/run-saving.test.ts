@@ -143,6 +143,21 @@ describe.each(wanRuns.slice(0, 1))('files of runs like %s', (name) => {
       expect(run.files).toEqual([]);
     });
   });
+
+  test('of a run that failed its own fault is told, also where a session cannot be released after it', async () => {
+    const failing: Runtime = {
+      ...runtime,
+      async createSession(request) {
+        const session = await runtime.createSession(request);
+        return {
+          ...session,
+          run: () => Promise.reject(new Error('of the run')),
+          release: () => session.release().then(() => Promise.reject(new Error('of its end'))),
+        };
+      },
+    };
+    await expect(folder.run(short(1), { runtime: failing })).rejects.toThrow('of the run');
+  });
 });
 
 const metadataOf = (run: FinishedRun, file: string) =>

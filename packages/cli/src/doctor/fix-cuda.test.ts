@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -56,6 +56,35 @@ test.each([
   await expect(placeCuda(folder, tools)).rejects.toMatchObject({ code: 'FIX_FAILED' });
   expect(await runtime()).toBe('own');
   expect(await readdir(parent)).toEqual(['x64']);
+});
+
+test.each([
+  ['before the pair was in its place', () => rename(folder, `${folder}.before-cuda`)],
+  [
+    'before the pair was removed',
+    async () => {
+      await placeCuda(folder, { fetchPackage, whyUnusable: async () => null });
+      await rename(folder, `${folder}.old`);
+    },
+  ],
+  [
+    'in the middle of removing it',
+    async () => {
+      await write(join(`${folder}.old`, 'rest'), 'of the last time');
+      await placeCuda(folder, { fetchPackage, whyUnusable: async () => null });
+    },
+  ],
+])('a program that ended %s is undone too', async (_, leave) => {
+  await leave();
+  await removeCuda(folder);
+  expect(await runtime()).toBe('own');
+  expect(await readdir(parent)).toEqual(['x64']);
+});
+
+test('what a program that was stopped has left is removed by the next', async () => {
+  await write(`${folder}.new-abc123/runtime/part.tgz`, 'half');
+  await placeCuda(folder, { fetchPackage, whyUnusable: async () => null });
+  expect((await readdir(parent)).toSorted()).toEqual(['x64', 'x64.before-cuda']);
 });
 
 test('a file is taken with its hash only', async () => {

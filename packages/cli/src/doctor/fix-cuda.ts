@@ -39,10 +39,11 @@ export interface FixTools {
 }
 
 /** The folder of the runtime's libraries, from the file of its module. */
-export const librariesOf = (enginePath: string): string =>
-  join(dirname(enginePath), '..', 'bin', 'napi-v6', 'linux', 'x64');
+export const librariesOf = (enginePath: string, { platform, arch } = { platform: 'linux', arch: 'x64' }): string =>
+  join(dirname(enginePath), '..', 'bin', 'napi-v6', platform, arch);
 
 const kept = (folder: string): string => `${folder}.before-cuda`;
+const unfinished = (folder: string): string => `${folder}.new-`;
 
 /**
  * Puts CUDA's provider beside the runtime. The new folder is made whole elsewhere and takes the place of the old one, which
@@ -58,7 +59,8 @@ export async function placeCuda(folder: string, tools: FixTools): Promise<void> 
       'Undo it first: musubi doctor --undo cuda',
     );
   }
-  const made = await mkdtemp(`${folder}.new-`);
+  await removeUnfinished(folder);
+  const made = await mkdtemp(unfinished(folder));
   try {
     for (const part of ['runtime', 'provider'] as const) {
       const unpacked = join(made, part);
@@ -85,13 +87,23 @@ export async function placeCuda(folder: string, tools: FixTools): Promise<void> 
   throw new CliError('FIX_FAILED', `With it ONNX Runtime does not run: ${why}.`, 'All is as it was. Please report it.');
 }
 
+/** What a program that was stopped has left: hundreds of megabytes. */
+async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(dirname(folder))) {
+    const path = join(dirname(folder), name);
+    if (path.startsWith(unfinished(folder))) await rm(path, { recursive: true, force: true });
+  }
+}
+
 /** @throws {CliError} `FIX_FAILED` when it was never placed */
 export async function removeCuda(folder: string): Promise<void> {
   if (!(await exists(kept(folder)))) {
     throw new CliError('FIX_FAILED', 'There is nothing to undo.', 'The CUDA provider was not placed by musubi doctor.');
   }
   const old = `${folder}.old`;
-  await rename(folder, old);
+  // a program that ended in the middle leaves the old folder, or no folder
+  await rm(old, { recursive: true, force: true });
+  if (await exists(folder)) await rename(folder, old);
   await rename(kept(folder), folder);
   await rm(old, { recursive: true, force: true });
 }

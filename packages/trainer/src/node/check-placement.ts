@@ -45,12 +45,13 @@ export async function watchPlacement(options: PlacementOptions, closing: Closing
         `${options.what ?? 'a step'} moves ${inMegabytes(feeds)} to ${options.device.provider} and ${inMegabytes(outputs)} back`,
       );
       await session.endProfile();
-      const [file] = await readdir(folder);
-      if (file === undefined) return;
-      const path = join(folder, file);
-      const profile = await readFile(path);
+      // by their time; a session that made room before its first run leaves one without a node
+      const files = (await readdir(folder)).toSorted().map((file) => join(folder, file));
+      const newest = files.at(-1);
+      if (newest === undefined) return;
+      const profile = await readFile(newest);
       // the next session writes one of its own
-      await rm(path);
+      for (const file of files) await rm(file);
       if (options.keepAs && !isKept) await writeFileAtomic(options.keepAs, profile);
       isKept = true;
       report(readPlacement(profile.toString('utf8')), options);

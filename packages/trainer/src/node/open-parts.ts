@@ -12,10 +12,10 @@ import { adapterSource } from '@musubi/lora/graph';
 import { resolveWeights } from '@musubi/models';
 import { openCheckpointFile } from '@musubi/safetensors/node';
 
+import type { Closing } from '../with-closing.ts';
 import { withFile } from './with-file.ts';
 
-/** Called in reverse order when the run ends. */
-export type Closing = (() => Promise<void>)[];
+export type { Closing };
 
 /** Files that the graphs' weights lie in, by their location in the graphs. */
 export interface WeightFiles {

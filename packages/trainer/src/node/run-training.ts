@@ -24,6 +24,7 @@ import { createSaving } from '../saving.ts';
 import { resolveTimestepBoundary } from '../timestep-boundary.ts';
 import type { LowerWeights } from '../training-model.ts';
 import { type TrainingHooks, train } from '../train.ts';
+import { withClosing } from '../with-closing.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
@@ -34,7 +35,6 @@ import { type EightBitContext, openEightBitBase } from './eight-bit-base.ts';
 import { type BaseOption, eightBitRequest } from './eight-bit-request.ts';
 import {
   type BaseModel,
-  type Closing,
   type FrozenAdapter,
   createWeightFiles,
   openBaseModel,
@@ -77,8 +77,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
   });
   describeData(data, logger);
 
-  const closing: Closing = [];
-  try {
+  return withClosing<TrainOutcome>(async (closing) => {
     const device = await chooseDevice(config.device, logger);
     const products = await chooseProducts(config.mixedPrecision, device.provider, tryProducts(device), logger);
     const files = createWeightFiles();
@@ -171,9 +170,11 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
       vaeName: config.vae === null ? null : nameOf(config.vae),
     };
     return await trainAndSave(config, run, facts, step, hooks);
-  } finally {
-    for (const close of closing.toReversed()) await close();
-  }
+  }).catch((error: unknown) => {
+    // called off while 8-bit weights were made
+    if (hooks.signal?.aborted && error === hooks.signal.reason) return { status: 'interrupted', path: null, steps: 0 };
+    throw error;
+  });
 }
 
 async function trainAndSave(

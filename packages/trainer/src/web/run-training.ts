@@ -20,6 +20,7 @@ import { tellSkippedStep } from '../loss-scale.ts';
 import { type RunFacts, adapterMetadata, checkMetadata } from '../run-metadata.ts';
 import { createSaving } from '../saving.ts';
 import { train } from '../train.ts';
+import { type Closing, withClosing } from '../with-closing.ts';
 import { inspectDevice } from './inspect-device.ts';
 import { openBase } from './open-base.ts';
 import { openSession } from './open-session.ts';
@@ -120,18 +121,17 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
     ditName: nameOf(config.dit),
     vaeName: config.vae === null ? null : nameOf(config.vae),
   };
-  try {
-    return await trainAndSave(config, run, facts, { runtime, session, place }, options);
-  } finally {
-    await session.release();
-  }
+  return withClosing((closing) => {
+    closing.push(() => session.release());
+    return trainAndSave(config, run, facts, { runtime, session, place, closing }, options);
+  });
 }
 
 async function trainAndSave(
   config: TrainConfig,
   run: AssembledRun,
   facts: RunFacts,
-  { place, ...on }: TrainingSession & { readonly place: OptimizerPlace },
+  { place, closing, ...on }: TrainingSession & { readonly place: OptimizerPlace; readonly closing: Closing },
   options: WebRunOptions,
 ): Promise<TrainOutcome> {
   const { logger = () => {}, onEvent = () => {}, onStep, signal } = options;
@@ -169,16 +169,13 @@ async function trainAndSave(
       }
     },
   });
-  try {
-    opened = await openOptimizer(place, config, run, training, on);
-    onEvent({ type: 'start', ...totals });
-    const { status, ...at } = await train(opened ? { ...training, weights: opened.weights } : training);
-    if (status === 'completed') await saving.atEnd(at);
-    else if (at.step > 0) await saving.now(at);
-    return { status: status === 'completed' ? 'finished' : status, path, steps: at.step };
-  } finally {
-    await opened?.close();
-  }
+  opened = await openOptimizer(place, config, run, training, on);
+  if (opened) closing.push(opened.close);
+  onEvent({ type: 'start', ...totals });
+  const { status, ...at } = await train(opened ? { ...training, weights: opened.weights } : training);
+  if (status === 'completed') await saving.atEnd(at);
+  else if (at.step > 0) await saving.now(at);
+  return { status: status === 'completed' ? 'finished' : status, path, steps: at.step };
 }
 
 async function adapterBytes(

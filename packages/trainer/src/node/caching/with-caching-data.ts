@@ -5,8 +5,9 @@ import { describeFailures } from '@musubi/dataset';
 import { openCachingData } from '@musubi/dataset/node';
 import { wan } from '@musubi/models';
 
-import type { Closing } from '../open-parts.ts';
 import type { CachingHooks, CachingOutcome } from './hooks.ts';
+
+import { type Closing, withClosing } from '../../with-closing.ts';
 
 /**
  * Opens the datasets of a configuration for a caching run, tells of the items that were left out, and closes everything.
@@ -26,12 +27,10 @@ export async function withCachingData(
     workers,
     logger,
   });
-  const closing: Closing = [() => data.close()];
-  try {
+  return withClosing(async (closing) => {
+    closing.push(() => data.close());
     const outcome = await use(data.datasets, closing);
     if (data.failures.length > 0) logger(describeFailures(data.failures));
     return { ...outcome, failures: data.failures };
-  } finally {
-    for (const close of closing.toReversed()) await close();
-  }
+  });
 }

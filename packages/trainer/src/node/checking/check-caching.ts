@@ -5,8 +5,8 @@ import { openCachingData } from '@musubi/dataset/node';
 import { umt5, wan, wanVae } from '@musubi/models';
 
 import type { Finding } from '../../findings.ts';
-import type { Closing } from '../open-parts.ts';
 
+import { type Closing, withClosing } from '../../with-closing.ts';
 import { openCaptionEncoder } from '../caching/open-caption-encoder.ts';
 import { openLatentEncoder } from '../caching/open-latent-encoder.ts';
 import { makeWritableFolder, removeFolders } from '../make-folder.ts';
@@ -72,8 +72,7 @@ async function checkCaching(
   bytesOf: (dataset: CachingDataset) => Promise<number>,
 ): Promise<readonly Finding[]> {
   const collector = createCollector();
-  const closing: Closing = [];
-  try {
+  await withClosing(async (closing) => {
     await checkModel(collector, closing);
     if (datasetConfig !== '') {
       const place = { option: 'dataset_config', file: datasetConfig };
@@ -87,9 +86,7 @@ async function checkCaching(
         for (const { error } of data.failures) collector.caught(error);
       }
     }
-  } finally {
-    for (const close of closing.toReversed()) await close();
-  }
+  });
   return collector.findings;
 }
 

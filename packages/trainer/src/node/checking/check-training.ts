@@ -21,13 +21,14 @@ import { learningRates } from '../../learning-rates.ts';
 import { checkMetadata } from '../../run-metadata.ts';
 import { type StepPlan, planSteps } from '../../step-plan.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
+import { type Closing, withClosing } from '../../with-closing.ts';
 import { makeOutputFolder } from '../adapter-folder.ts';
 import { makeArtifactsFolder } from '../artifacts-folder.ts';
 import { chooseDevice } from '../choose-device.ts';
 import { checkEightBitBase } from '../eight-bit-base.ts';
 import { type BaseOption, eightBitRequest } from '../eight-bit-request.ts';
 import { removeFolders } from '../make-folder.ts';
-import { type BaseModel, type Closing, openBaseModel, openFrozenAdapter, readNetworkWeights } from '../open-parts.ts';
+import { type BaseModel, openBaseModel, openFrozenAdapter, readNetworkWeights } from '../open-parts.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import { withFile } from '../with-file.ts';
 import { checkCacheFreshness } from './cache-freshness.ts';
@@ -44,8 +45,7 @@ import { openHeadersOnly } from './headers-only.ts';
  */
 export async function checkTraining(config: TrainConfig): Promise<readonly Finding[]> {
   const collector = createCollector();
-  const closing: Closing = [];
-  try {
+  await withClosing(async (closing) => {
     await collector.attempt(() => checkMetadata(config, wan, 0), { option: 'metadata_reso' });
     const place = { option: 'timestep_boundary' };
     const timestepBoundary = await collector.attempt(() => resolveTimestepBoundary(config, wan), place);
@@ -66,9 +66,7 @@ export async function checkTraining(config: TrainConfig): Promise<readonly Findi
     if (datasets) await checkCacheHeaders(collector, datasets, wan, model?.config ?? null);
     await checkOutput(collector, config, plan, adapter);
     await checkUnused(collector, config);
-  } finally {
-    for (const close of closing.toReversed()) await close();
-  }
+  });
   return collector.findings;
 }
 
