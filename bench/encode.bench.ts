@@ -1,15 +1,13 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 import type { Request, Result } from './encode/measure.ts';
 import type { Bench, Figure } from './harness.ts';
 
 import { umt5, wanVae } from '../packages/models/src/index.ts';
 import { writeRandomCheckpoint } from './encode/checkpoint.ts';
+import { runScript } from './run-script.ts';
 
 const threads = 2;
 
@@ -56,9 +54,5 @@ function figuresOf(name: string, { firstSeconds, againSeconds, peakBytes }: Resu
   ];
 }
 
-async function inOwnProcess(request: Request): Promise<Result> {
-  const script = fileURLToPath(new URL('encode/measure.ts', import.meta.url));
-  const args = ['--import', 'tsx', '--conditions=@musubi/source', script, JSON.stringify(request)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 20 });
-  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Result;
-}
+const inOwnProcess = (request: Request): Promise<Result> =>
+  runScript<Result>(new URL('encode/measure.ts', import.meta.url), request);

@@ -1,14 +1,12 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 import type { Request as EstimateRequest, Estimate } from './step/estimate.ts';
 import type { Bench, Figure } from './harness.ts';
 import type { Memory, Request, Times } from './step/measure.ts';
 
+import { runScript } from './run-script.ts';
 import { type Base, writeCheckpoint } from './step/model.ts';
 
 const threads = 2;
@@ -84,9 +82,5 @@ async function compare(
   ];
 }
 
-async function inOwnProcess<Asked, Result>(file: string, request: Asked): Promise<Result> {
-  const script = fileURLToPath(new URL(`step/${file}`, import.meta.url));
-  const args = ['--import', 'tsx', '--conditions=@musubi/source', script, JSON.stringify(request)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 20 });
-  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Result;
-}
+const inOwnProcess = <Asked, Result>(file: string, request: Asked): Promise<Result> =>
+  runScript<Result>(new URL(`step/${file}`, import.meta.url), request);

@@ -7,7 +7,6 @@ import { measureOnce } from './eight-bit/request.ts';
 import { writeRandomCheckpoint } from './encode/checkpoint.ts';
 import { median } from './harness.ts';
 import { inScratchFolder } from './scratch.ts';
-import { modelConfig, writeCheckpoint } from './step/model.ts';
 
 const threads = 2;
 
@@ -20,10 +19,10 @@ const measure = (request: Request) => measureOnce(request, !isSmall);
 const bar = <T extends object>(limit: T): T | object => (isSmall ? {} : limit);
 
 export const bench: Bench = {
-  title: `8-bit base weights: ${layers} Linear layers of ${sizes.join(' x ')}, forward and transposed, and a Wan-class training step, ${threads} threads${isSmall ? ', SMALL' : ''}`,
+  title: `8-bit base weights: ${layers} Linear layers of ${sizes.join(' x ')}, forward and transposed, ${threads} threads${isSmall ? ', SMALL' : ''}`,
   async run(log) {
     return inScratchFolder(async (folder) => {
-      return [...(await measureLayers(join(folder, 'layers.safetensors'), log)), ...(await measureSteps(folder, log))];
+      return measureLayers(join(folder, 'layers.safetensors'), log);
     });
   },
 };
@@ -58,22 +57,6 @@ async function measureLayers(checkpoint: string, log: (line: string) => void): P
       { name: `${name}_layers_memory_mb`, value: measured.anonymousBytes / 1e6, unit: 'MB', ...limit },
       { name: `${name}_layers_s`, value: median(measured.seconds), unit: 's' },
     );
-  }
-  return figures;
-}
-
-async function measureSteps(folder: string, log: (line: string) => void): Promise<Figure[]> {
-  const checkpoint = join(folder, 'dit.safetensors');
-  const model = isSmall ? { ...modelConfig, num_layers: 1 } : modelConfig;
-  log('writing the model …');
-  await writeCheckpoint(checkpoint, model);
-  const figures: Figure[] = [];
-  for (const tokens of isSmall ? [64] : [512, 2048]) {
-    log(`a step with ${tokens} tokens …`);
-    const { ratios } = await measure({ kind: 'ratios', checkpoint, sizes: model, threads, tokens, rounds });
-    for (const [name, value] of Object.entries(ratios ?? {})) {
-      figures.push({ name: `${name}_to_float32_${tokens}`, value, unit: 'x', ...bar({ atMost: 1.3 }) });
-    }
   }
   return figures;
 }

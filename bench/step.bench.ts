@@ -1,14 +1,13 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 import type { Bench, Figure } from './harness.ts';
 import type { Memory, Request, Times } from './step/measure.ts';
 
-import { writeCheckpoint } from './step/model.ts';
+import { measureOnce } from './eight-bit/request.ts';
+import { runScript } from './run-script.ts';
+import { modelConfig, writeCheckpoint } from './step/model.ts';
 
 const threads = 2;
 const rounds = 3;
@@ -26,7 +25,12 @@ export const bench: Bench = {
         figures.push(...(await measureAt(tokens, checkpoint)));
       }
       log('memory of attention in pieces …');
-      return [...figures, ...(await measurePieces(checkpoint))];
+      figures.push(...(await measurePieces(checkpoint)));
+      for (const tokens of [512, 2048]) {
+        log(`${tokens} tokens with 8-bit base weights …`);
+        figures.push(...(await measureEightBits(tokens, checkpoint)));
+      }
+      return figures;
     } finally {
       await rm(folder, { recursive: true });
     }
@@ -79,9 +83,19 @@ async function measurePieces(checkpoint: string): Promise<Figure[]> {
 }
 const rowsOfPiece = 512;
 
-async function inOwnProcess<Result>(request: Request): Promise<Result> {
-  const script = fileURLToPath(new URL('step/measure.ts', import.meta.url));
-  const args = ['--import', 'tsx', '--conditions=@musubi/source', script, JSON.stringify(request)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 20 });
-  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Result;
+/** Forward and backward pass over that with the base in float32. */
+async function measureEightBits(tokens: number, checkpoint: string): Promise<Figure[]> {
+  const { ratios } = await measureOnce(
+    { kind: 'ratios', checkpoint, sizes: modelConfig, threads, tokens, rounds },
+    true,
+  );
+  return Object.entries(ratios ?? {}).map(([base, value]) => ({
+    name: `${base}_to_float32_${tokens}`,
+    value,
+    unit: 'x float32',
+    atMost: 1.3,
+  }));
 }
+
+const inOwnProcess = <Result>(request: Request): Promise<Result> =>
+  runScript<Result>(new URL('step/measure.ts', import.meta.url), request);

@@ -37,6 +37,18 @@ const packages = {
 const others = { runtime: 23, trainer: 307 };
 
 /**
+ * Files for pages that share one, and with it ONNX Runtime, which is compiled once a page, and on WebGPU, where a runtime is
+ * shared, the shaders that software compiles for seconds. Each other file has a page of its own.
+ */
+const pages = [
+  ['web-runtime', 'device-tensors', 'webgpu-operators'],
+  ['web-training', 'web-eight-bit', 'device-weights'],
+];
+
+/** Parts of paths of test files that compare with runs of Node.js. */
+const compared = ['web-training', 'web-eight-bit'];
+
+/**
  * @param chosen parts of the paths of test files; none for all of them
  */
 export async function browserTests(chosen = []) {
@@ -71,16 +83,21 @@ async function runIn(browser, outdir, chosen) {
     pages: { '/': '<!doctype html><title>tests</title><script type="module" src="/bundle/page.js"></script>' },
   });
   try {
-    const waiting = runnable.filter(isForPage);
-    const reports = await Promise.all([
-      inWorkers(
-        browser,
-        server.url,
-        runnable.filter((file) => !isForPage(file)),
-      ),
-      // two at a time: software WebGPU of one browser is one thread
-      inPages(waiting, server.url, reference),
-      inPages(waiting, server.url, reference),
+    const needsReferences = runnable.some(({ path }) => isOneOf(compared, path));
+    const references = needsReferences ? writeReferences(reference) : Promise.resolve();
+    const waiting = groups(runnable.filter(isForPage));
+    const [reports] = await Promise.all([
+      Promise.all([
+        inWorkers(
+          browser,
+          server.url,
+          runnable.filter((file) => !isForPage(file)),
+        ),
+        // two at a time: software WebGPU of one browser is one thread
+        inPages(waiting, server.url, references),
+        inPages(waiting, server.url, references),
+      ]),
+      references,
     ]);
     const merged = mergeReports(reports.flat());
     const complete = chosen.length > 0 || !isDefaultGolden ? [] : [checkCounts(merged.files)];
@@ -101,16 +118,22 @@ async function inWorkers(browser, url, files) {
   return [await page.evaluate((some, workers) => globalThis.runInWorkers(some, workers), files, count)];
 }
 
-/** One file after another until none is left, each in a browser of its own, as a user opens a page. */
-async function inPages(waiting, url, reference) {
+/** Files by the page that they share, in its order. */
+function groups(files) {
+  const shared = pages.map((parts) => parts.flatMap((part) => files.filter(({ path }) => path.includes(part))));
+  const single = files.filter((file) => !shared.flat().includes(file)).map((file) => [file]);
+  return [...shared, ...single].filter((group) => group.length > 0);
+}
+
+/** One page after another until none is left, each in a browser of its own, as a user opens it. */
+async function inPages(waiting, url, references) {
   const reports = [];
-  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-    if (file.path.includes('web-training')) await trainReferences(reference);
-    if (file.path.includes('web-eight-bit')) await runReference('eight-bit-reference.ts', join(reference, 'eight-bit'));
+  for (let files = waiting.shift(); files !== undefined; files = waiting.shift()) {
+    if (files.some(({ path }) => isOneOf(compared, path))) await references;
     const { browser } = await launchBrowser();
     try {
       const page = await openPage(browser, url);
-      reports.push(await page.evaluate((one) => globalThis.runInPage([one]), file));
+      reports.push(await page.evaluate((some) => globalThis.runInPage(some), files));
     } finally {
       await browser.close();
     }
@@ -196,14 +219,12 @@ function tell({ passed, skipped, failures, files }) {
 
 const isForPage = ({ path }) => path.endsWith('.browser.test.ts');
 
-/** What the browsers' runs are compared with. */
-async function trainReferences(folder) {
-  for (const size of ['recorded', 'tiny']) await runReference('browser-reference.ts', size, join(folder, size));
-}
+const isOneOf = (parts, path) => parts.some((part) => path.includes(part));
 
-async function runReference(file, ...rest) {
-  const script = join(root, 'packages', 'trainer', 'tests', file);
-  const args = ['--import=tsx', '--conditions=@musubi/source', script, 'wan_t2v', ...rest];
+/** What the browsers' runs are compared with. */
+async function writeReferences(folder) {
+  const script = join(root, 'packages', 'trainer', 'tests', 'browser-references.ts');
+  const args = ['--import=tsx', '--conditions=@musubi/source', script, 'wan_t2v', folder];
   await promisify(execFile)(process.execPath, args, { cwd: root });
 }
 

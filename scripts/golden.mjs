@@ -11,6 +11,8 @@ import { root } from './lib/workspace.mjs';
 const withoutNumbers = [
   'packages/cli/tests/faults.test.ts',
   'packages/cli/tests/old-command-lines-run.test.ts',
+  'packages/cli/tests/wrong-files.test.ts',
+  'packages/trainer/tests/artifacts-disk.golden.test.ts',
   'packages/trainer/tests/cuda-graph.golden.test.ts',
   'packages/trainer/tests/estimate.golden.test.ts',
   'packages/trainer/tests/graph-quality.golden.test.ts',

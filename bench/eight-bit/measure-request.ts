@@ -14,7 +14,6 @@ import {
   concat,
   createParams,
   encodeModel,
-  evaluateDim,
   fuseProducts,
   gateWeights,
   matmul,
@@ -30,6 +29,7 @@ import { createTrainingModel, lowerEightBit } from '../../packages/trainer/src/i
 import { openEightBitBase } from '../../packages/trainer/src/node/eight-bit-base.ts';
 import { median } from '../harness.ts';
 import { watchMemory } from '../peak-memory.ts';
+import { randomFeeds } from '../step/feeds.ts';
 
 const generator = new TorchGenerator(3);
 
@@ -153,14 +153,7 @@ async function openGradients(
   });
   const session = await open(bench, training, plan, weights, base);
   const trained = loraFeeds(adapter);
-  const symbols = new Map([
-    ['B', 1],
-    ['S', tokens],
-  ]);
-  const data = training.inputs.filter(({ name }) => !(name in trained));
-  const feeds = Object.fromEntries(
-    data.map(({ name, shape }) => [name, random(shape.map((d) => evaluateDim(d, symbols)))]),
-  );
+  const feeds = randomFeeds(training, { B: 1, S: tokens }, trained, generator);
   return () => session.run({ ...feeds, ...trained }, ['loss']);
 }
 

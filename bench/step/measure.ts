@@ -9,12 +9,13 @@ import type { Session } from '../../packages/runtime/src/index.ts';
 import { gradientName } from '../../packages/autodiff/src/index.ts';
 import { loraFeeds } from '../../packages/lora/src/graph.ts';
 import { loraParameters } from '../../packages/lora/src/index.ts';
-import { type Graph, encodeModel, evaluateDim } from '../../packages/onnx-graph/src/index.ts';
+import { type Graph, encodeModel } from '../../packages/onnx-graph/src/index.ts';
 import { clipGradNorm, createOptimizer } from '../../packages/optimizers/src/index.ts';
 import { TorchGenerator } from '../../packages/random/src/index.ts';
 import { planMemory } from '../../packages/runtime/src/index.ts';
 import { createNodeRuntime } from '../../packages/runtime/src/node.ts';
 import { median } from '../harness.ts';
+import { randomFeeds } from './feeds.ts';
 import { type Base, openTrainingModel } from './model.ts';
 import { flopsOf, productsModel, productsOf } from './products.ts';
 
@@ -138,14 +139,8 @@ function open(graph: Graph): Promise<Session> {
   return runtime.createSession({ model: encodeModel(graph), externalDataFolder: dirname(checkpoint), memory });
 }
 
-function feedsOf(graph: Graph): Record<string, HostTensor> {
-  const data = graph.inputs.filter(({ name }) => !(name in weights));
-  return Object.fromEntries(data.map(({ name, shape }) => [name, random(shape.map((d) => evaluateDim(d, symbols)))]));
-}
-
-function random(shape: readonly number[]): HostTensor {
-  return { dtype: 'float32', shape, data: generator.randn(shape.reduce((a, b) => a * b, 1)) };
-}
+const feedsOf = (graph: Graph): Record<string, HostTensor> =>
+  randomFeeds(graph, Object.fromEntries(symbols), weights, generator);
 
 async function time(action: () => Promise<unknown>): Promise<number> {
   const start = performance.now();

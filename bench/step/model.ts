@@ -28,6 +28,8 @@ export const modelConfig = {
   out_dim: 16,
   eps: 1e-6,
 };
+/** Sizes of a Wan model, as `--model_config` has them. */
+export type Sizes = typeof modelConfig;
 export const rank = 16;
 
 /** Writes a checkpoint of that model, or of one with fewer blocks, with seeded random weights. */
@@ -67,7 +69,7 @@ export async function openTrainingModel(
   attention: AttentionPlan,
   base: Base = 'checkpoint',
   eightBits: 'made' | 'planned' = 'made',
-  { provider = 'cpu', sizes = modelConfig }: { readonly provider?: Provider; readonly sizes?: typeof modelConfig } = {},
+  { provider = 'cpu', sizes = modelConfig }: { readonly provider?: Provider; readonly sizes?: Sizes } = {},
 ) {
   const store = await openSafetensorsFile(checkpoint);
   const model = resolveWeights(store, wan, { task: 't2v-1.3B', modelConfig: sizes });
@@ -109,7 +111,7 @@ export async function openTrainingModel(
   }
 }
 
-function wanConfig(sizes: typeof modelConfig): WanConfig {
+function wanConfig(sizes: Sizes): WanConfig {
   const shapes = new Map([
     ['patch_embedding.weight', { shape: [sizes.dim, sizes.in_dim, 1, 2, 2] }],
     ['text_embedding.0.weight', { shape: [sizes.dim, sizes.text_dim] }],

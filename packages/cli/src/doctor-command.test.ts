@@ -2,7 +2,7 @@ import type { ProviderProbe } from '@musubi/runtime/node';
 import { describe, expect, test } from 'vitest';
 
 import { doctorCommand } from './doctor-command.ts';
-import { examineMachine } from './doctor/examine.ts';
+import { type DoctorReport, examineMachine } from './doctor/examine.ts';
 import { type Machine, thisMachine } from './doctor/machine.ts';
 import { type DoctorCode, remedies } from './doctor/remedies.ts';
 
@@ -38,6 +38,7 @@ function machine({ files = {}, folders = {}, programs = {}, probes = {}, ...othe
     readText: async (path) => files[path] ?? null,
     list: async (folder) => folders[folder] ?? [],
     run: async (program, [first = '']) => programs[`${program} ${first}`] ?? programs[program] ?? null,
+    libraryVersion: async () => null,
     disk: async () => ({ freeBytes: 100 * gigabyte, totalBytes: 200 * gigabyte }),
     whyNotWritable: async () => null,
     findEngine: () => ({ path: engine, version: '1.30.0' }),
@@ -54,8 +55,8 @@ function machine({ files = {}, folders = {}, programs = {}, probes = {}, ...othe
 }
 
 const fails = (reason: string): Partial<ProviderProbe> => ({ state: 'fails', reason, largestError: null });
-const query = 'nvidia-smi --query-gpu=name,driver_version,memory.total';
-const card = { [query]: 'NVIDIA RTX A6000, 535.54, 49140\n', 'nvidia-smi': '| CUDA Version: 12.2 |' };
+const query = 'nvidia-smi --query-gpu=index,uuid,driver_version,memory.total,memory.free,name';
+const card = { [query]: '0, GPU-1, 535.54, 49140, 48000, NVIDIA RTX A6000\n', 'nvidia-smi': '| CUDA Version: 12.2 |' };
 const found = (library: string) => `\t${library} => /usr/lib/x86_64-linux-gnu/${library} (0x00007f)\n`;
 const ldd = ['libcublasLt.so.12', 'libcublas.so.12', 'libcurand.so.10', 'libcufft.so.11', 'libcudart.so.12']
   .map(found)
@@ -116,7 +117,10 @@ const cases: readonly [DoctorCode, Fakes, message: string, remedy: string][] = [
   ],
   [
     'CUDA_DRIVER_TOO_OLD',
-    { ...withProvider, programs: { ...card, [query]: 'Tesla T4, 470.82, 15360', [`ldd ${provider}`]: ldd } },
+    {
+      ...withProvider,
+      programs: { ...card, [query]: '0, GPU-2, 470.82, 15360, 15000, Tesla T4', [`ldd ${provider}`]: ldd },
+    },
     'driver 470.82 is too old for the CUDA 12',
     '525.60.13 or later',
   ],
@@ -281,6 +285,21 @@ describe('the report', () => {
       "
     `);
     expect(stdout).not.toContain('\u001b');
+  });
+
+  test.each([
+    ['1.30.0', `1.30.0 in ${engine}`],
+    [null, `1.30.0 in ${engine}`],
+    ['1.29.0', `library 1.29.0, of musubi doctor --fix cuda, in the package of 1.30.0 in ${engine}`],
+    ['1.28.1', `library 1.28.1, in the package of 1.30.0 in ${engine}`],
+  ])('a library of %s is not told as one of the package', async (version, told) => {
+    const asked: string[] = [];
+    const libraryVersion = async (path: string) => (asked.push(path), version);
+    const { stdout } = await doctor([], machine({ libraryVersion }));
+    expect(/^ONNX Runtime +(.*)$/m.exec(stdout)?.[1]).toBe(told);
+    expect(asked.map((path) => path.replaceAll('\\', '/'))).toEqual([`${binaries}/libonnxruntime.so.1`]);
+    const json = JSON.parse((await doctor(['--json'], machine({ libraryVersion }))).stdout) as DoctorReport;
+    expect(json.facts.runtime).toEqual({ path: engine, version: '1.30.0', libraryVersion: version });
   });
 
   test('--json', async () => {

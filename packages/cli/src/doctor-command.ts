@@ -94,7 +94,7 @@ function rows(facts: MachineFacts): (readonly [string, string])[] {
     ['Processor', `${processor.name || 'unknown'}, ${processor.count} cores${allowed}`],
     ['Memory', `${inGigabytes(memory.bytes)}, ${inGigabytes(memory.freeBytes)} free${limit}`],
     ['Working folder', `${folder.path}${folder.freeBytes === null ? '' : `, ${inGigabytes(folder.freeBytes)} free`}`],
-    ['ONNX Runtime', runtime === null ? 'not installed' : `${runtime.version ?? 'unknown version'} in ${runtime.path}`],
+    ['ONNX Runtime', runtime === null ? 'not installed' : describeRuntime(runtime)],
     ...providers.map(
       ({ provider, state, reason }) =>
         [`  ${provider}`, state === 'works' ? 'works' : `cannot be used: ${reason}`] as const,
@@ -116,6 +116,16 @@ function rows(facts: MachineFacts): (readonly [string, string])[] {
     ...(system.platform === 'linux' ? [['Vulkan', vulkan ?? 'no libvulkan.so.1'] as const] : []),
   ];
 }
+
+/** A library of another version than the package comes from `--fix cuda`, and is what computes. */
+function describeRuntime({ path, version, libraryVersion }: NonNullable<MachineFacts['runtime']>): string {
+  const text = `${version ?? 'unknown version'} in ${path}`;
+  if (libraryVersion === null || libraryVersion === version) return text;
+  const whose = libraryVersion === versionOf(cudaPair.runtime) ? ', of musubi doctor --fix cuda' : '';
+  return `library ${libraryVersion}${whose}, in the package of ${text}`;
+}
+
+const versionOf = (spec: string): string => spec.split('@').at(-1) ?? '';
 
 const help = `Usage: musubi doctor [--json | --fix cuda [--yes] | --undo cuda]
 

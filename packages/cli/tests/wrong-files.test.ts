@@ -1,29 +1,42 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { goldenPath, isDefaultGolden } from '../../../tests/golden.ts';
+import { wanRuns } from '../../trainer/tests/run-folder.ts';
 import { runHere } from './run-here.ts';
 import { writeSmallFolder } from './small-folder.ts';
 
-/** The repository's own, whatever other golden vectors are tested. */
-const recordedRun = fileURLToPath(new URL('../../../golden/runs/wan_t2v', import.meta.url));
+/** Any will do. */
+const [run = ''] = wanRuns;
+const recorded = (name: string): string => goldenPath('runs', run, name);
+test.runIf(isDefaultGolden)('there is a run', () => expect(run).not.toBe(''));
 
 const folder = mkdtempSync(join(tmpdir(), 'musubi-wrong-files-'));
 const at = (name: string): string => join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 
 beforeAll(async () => {
+  if (run === '') return;
   const files = { images: 'images', transformers: [], vae: 'vae.safetensors', textEncoder: 'umt5.safetensors' };
   await writeSmallFolder(folder, files);
-  const from = (name: string, as: string) => cpSync(join(recordedRun, name), at(as));
+  const from = (name: string, as: string) => cpSync(recorded(name), at(as));
   from('dit.safetensors', 'dit.safetensors');
   from('model.json', 'model.json');
   from('my_lora.safetensors', 'lora.safetensors');
-  cpSync(join(recordedRun, 'cache'), at('cache'), { recursive: true });
-  const dataset = readFileSync(join(recordedRun, 'dataset.toml'), 'utf8');
+  cpSync(recorded('cache'), at('cache'), { recursive: true });
+  const dataset = readFileSync(recorded('dataset.toml'), 'utf8');
   writeFileSync(
     at('dataset.toml'),
     dataset.replace(/"((?:images|cache)\/.*)"/g, (_, name) => JSON.stringify(at(name))),
@@ -77,12 +90,14 @@ interface Case {
 const optionsOf = (values: Readonly<Record<string, string>>): string[] =>
   Object.entries(values).flatMap(([name, value]) => [`--${name}`, value]);
 
+const taskOf = (file: string): string => (JSON.parse(readFileSync(file, 'utf8')) as { task: string }).task;
+
 const training = () =>
   optionsOf({
     dit: at('dit.safetensors'),
     model_config: at('model.json'),
     dataset_config: at('dataset.toml'),
-    task: 't2v-1.3B',
+    task: taskOf(at('model.json')),
     network_module: 'networks.lora_wan',
     network_dim: '4',
     optimizer_type: 'AdamW',
@@ -151,7 +166,9 @@ const cases: readonly Case[] = [
 
 const all = cases.flatMap((one) => (one.faults ?? ofFile).map((fault) => ({ ...one, fault })));
 
-test.each(all)('$command --$option: $fault exits with 2 and is named', async ({ command, option, fault, ...one }) => {
+const given = run === '' ? [] : all;
+
+test.each(given)('$command --$option: $fault exits with 2 and is named', async ({ command, option, fault, ...one }) => {
   const path = faults[fault]();
   const argv = [command, ...(commands[command]?.() ?? []), ...(one.more?.() ?? []), `--${option}`, path];
   const { code, stdout, stderr } = await runHere(argv);
@@ -163,16 +180,30 @@ test.each(all)('$command --$option: $fault exits with 2 and is named', async ({ 
   expect(stdout).toBe('');
 });
 
-test.each(['num_repeats = -1', 'num_repeats = 0', 'batch_size = 0', 'batch_size = 70000'])(
-  'a dataset with %s exits with 2',
-  async (line) => {
-    const changed = `${readFileSync(at('dataset.toml'), 'utf8').replace('batch_size = 2\n', '')}\n`;
-    writeFileSync(at('changed.toml'), `${changed.replace('num_repeats = 2\n', '')}${line}\n`);
-    const { code, stdout, stderr } = await runHere(['train', ...training(), '--dataset_config', at('changed.toml')]);
-    expect({ code, stdout, stderr }).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: expect.stringMatching(`^error: .*${line}`),
-    });
-  },
-);
+describe.runIf(run !== '')('a recorded run', () => {
+  test.each(['num_repeats = -1', 'num_repeats = 0', 'batch_size = 0', 'batch_size = 70000'])(
+    'a dataset with %s exits with 2',
+    async (line) => {
+      const dataset = readFileSync(at('dataset.toml'), 'utf8').replaceAll(/^\s*(batch_size|num_repeats)\s*=.*$/gm, '');
+      // the last lines are those of a dataset
+      writeFileSync(at('changed.toml'), `${dataset}\n${line}\n`);
+      const { code, stdout, stderr } = await runHere(['train', ...training(), '--dataset_config', at('changed.toml')]);
+      expect({ code, stdout, stderr }).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: expect.stringMatching(`^error: .*${line}`),
+      });
+    },
+  );
+
+  test.each(['int8_base', 'fp8_base'])('a file that a run with --%s made for itself exits with 2', async (option) => {
+    const made = at(`of-${option}`);
+    const first = await runHere(['train', ...training(), `--${option}`, '--fp8_cache_dir', made]);
+    expect(first).toMatchObject({ code: 0 });
+    const [file = ''] = readdirSync(made);
+    const { code, stdout, stderr } = await runHere(['train', ...training(), '--dit', join(made, file)]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(`${join(made, file)} is no checkpoint: a run with ${option} made it for itself`);
+    expect(stderr).toContain('Give the bfloat16, float16 or float32 file');
+  });
+});

@@ -10,7 +10,7 @@ export type {
   Task,
 } from './architecture.ts';
 export { ModelError, type ModelErrorCode, type ModelErrorFacts } from './errors.ts';
-export { type CheckpointModel, type ResolvedWeights, resolveWeights } from './weights.ts';
+export { type CheckpointModel, type ResolvedWeights, eightBitKeyName, resolveWeights } from './weights.ts';
 export { wan } from './wan/index.ts';
 export type { WanConfig } from './wan/config.ts';
 export { type TextEncoder } from './text-encoder.ts';

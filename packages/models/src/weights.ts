@@ -53,6 +53,7 @@ export function resolveWeights<Config>(
 ): ResolvedWeights<Config> {
   model.refuseOthers?.(new Set(store.tensors.keys()));
   const found = rename(store.tensors, model.nameOf ?? withoutPrefix);
+  refuseOwnEightBits(store.metadata, found);
   checkDtypes(found);
   const config = model.inferConfig(found, { metadata: store.metadata, ...hints });
   const parameters = model.parameters(config);
@@ -92,6 +93,24 @@ function rename(tensors: ReadonlyMap<string, TensorInfo>, nameOf: (key: string) 
     renamed.set(name, info);
   }
   return renamed;
+}
+
+/** In the metadata of a file of 8-bit weights that a run made for itself: what it was made of. */
+export const eightBitKeyName = 'musubi_eight_bit_key';
+
+function refuseOwnEightBits(
+  metadata: Readonly<Record<string, string>>,
+  weights: ReadonlyMap<string, TensorInfo>,
+): void {
+  if (!Object.hasOwn(metadata, eightBitKeyName)) return;
+  const tensors = [...weights.values()];
+  const option = tensors.some(({ dtype }) => dtype === 'U8') ? 'int8_base' : 'fp8_base';
+  throw new ModelError(
+    'UNSUPPORTED_DTYPE',
+    `${tensors[0]?.source ?? 'The file'} is no checkpoint: a run with ${option} made it for itself, of the model's own file.`,
+    `Give the bfloat16, float16 or float32 file that lies beside it or that it was made of; with ${option} a run finds this one again.`,
+    { value: option },
+  );
 }
 
 const supportedDtypes: ReadonlySet<string> = new Set(['F32', 'F16', 'BF16']);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { resolveWeights, wan } from '../src/index.ts';
+import { eightBitKeyName, resolveWeights, wan } from '../src/index.ts';
 import { checkpoint, small, withTensor } from './checkpoints.ts';
 
 const prefix = 'model.diffusion_model.';
@@ -66,6 +66,16 @@ describe('a checkpoint is refused', () => {
   test('without building the millions of blocks that a hostile name speaks of', () => {
     const store = checkpoint(small, { change: withTensor('blocks.999999999.modulation') });
     expect(() => resolve(store)).toThrow(code('KEY_MISMATCH'));
+  });
+
+  test.each([
+    ['int8_base', 'U8'],
+    ['fp8_base', 'F8_E4M3'],
+  ] as const)('when a run with %s made it for itself', (option, dtype) => {
+    const { tensors } = checkpoint(small, { dtype });
+    const store = { tensors, metadata: { [eightBitKeyName]: '05c47ced' } };
+    expect(() => resolve(store)).toThrow(`is no checkpoint: a run with ${option} made it for itself`);
+    expect(() => resolve(store)).toThrow(code('UNSUPPORTED_DTYPE'));
   });
 
   test.each([

@@ -61,6 +61,8 @@ export function planCasts(tensors: Iterable<TensorOutline>, format: Fp8Format = 
 export interface BasePlanOptions extends QuantizeOptions {
   /** default `scaled` */
   readonly method?: EightBitMethod;
+  /** write what stays as it is, and the scales, as float32: for devices without 16-bit numbers. Default false */
+  readonly wide?: boolean;
 }
 
 /**
@@ -69,7 +71,14 @@ export interface BasePlanOptions extends QuantizeOptions {
  * @throws {Fp8Error} as `planQuantization`
  */
 export function planEightBit(tensors: Iterable<TensorOutline>, options: BasePlanOptions): readonly TensorOutline[] {
-  const { method = 'scaled', format } = options;
+  const { method = 'scaled', format, wide = false } = options;
   if (method === 'cast') return planCasts(tensors, format).map(({ codes }) => codes);
-  return plannedOutlines(method === 'int8' ? planInt8(tensors, options) : planQuantization(tensors, options));
+  const outlines = plannedOutlines(method === 'int8' ? planInt8(tensors, options) : planQuantization(tensors, options));
+  return wide ? outlines.map(widened) : outlines;
 }
+
+/** As float32, if it has 16 bits. */
+export const widened = (outline: TensorOutline): TensorOutline =>
+  isNarrow(outline) ? { ...outline, dtype: 'F32' } : outline;
+
+export const isNarrow = ({ dtype }: TensorOutline): boolean => dtype === 'BF16' || dtype === 'F16';

@@ -2,15 +2,12 @@ import type { TensorInfo, TensorOutline } from '@musubi/safetensors';
 import { assertWeightDtype } from './internal/weight-dtype.ts';
 import type { WeightDtype } from './internal/weight-dtype.ts';
 import type { Work } from './internal/work.ts';
-import { planCasts, planInt8 } from './plan-base.ts';
+import { isNarrow, planCasts, planInt8, widened } from './plan-base.ts';
 import type { BasePlanOptions } from './plan-base.ts';
 import { plannedOutlines, planQuantization } from './plan.ts';
 import type { QuantizationReport, QuantizedTensor } from './plan.ts';
 
-export interface StoreOptions extends BasePlanOptions {
-  /** write what stays as it is, and the scales, as float32: for devices without 16-bit numbers. Default false */
-  readonly wide?: boolean;
-}
+export type StoreOptions = BasePlanOptions;
 
 /** What is done to a tensor of the checkpoint, and where it goes. */
 export interface PlannedWork {
@@ -32,12 +29,7 @@ export interface StorePlan {
 /** @throws {Fp8Error} as `planQuantization` */
 export function planStore(tensors: ReadonlyMap<string, TensorInfo>, options: StoreOptions): StorePlan {
   const { outlines, works } = planWorks([...tensors.values()], options);
-  const { wide = false } = options;
-  if (!wide) return { outlines, works };
-  return {
-    outlines: outlines.map((outline) => (isNarrow(outline) ? { ...outline, dtype: 'F32' } : outline)),
-    works,
-  };
+  return { outlines: options.wide ? outlines.map(widened) : outlines, works };
 }
 
 function planWorks(tensors: readonly TensorInfo[], options: StoreOptions): StorePlan {
@@ -106,8 +98,6 @@ export function metadataOf(
   const all = { ...metadata, ...more };
   return Object.keys(all).length === 0 ? {} : { metadata: all };
 }
-
-const isNarrow = ({ dtype }: TensorOutline): boolean => dtype === 'BF16' || dtype === 'F16';
 
 const countOf = ({ shape }: { readonly shape: readonly number[] }): number =>
   shape.reduce((product, size) => product * size, 1);

@@ -319,6 +319,9 @@ describe('planEightBit', () => {
     { method: 'scaled', mode: 'channel', format: 'e5m2' },
     { method: 'int8' },
     { method: 'cast' },
+    { method: 'scaled', wide: true },
+    { method: 'int8', wide: true },
+    { method: 'cast', wide: true },
   ] as const)('plans the tensors that quantizeStore writes: %o', async (options) => {
     const { input, output } = await modelFile(model.filter(({ dtype }) => dtype !== 'I64'));
     const store = await openSafetensorsFile(input);

@@ -96,24 +96,8 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
   const rates = learningRates(config, optimizer, plan);
   const dtype = baseDtype(model.weights);
   const sampler = createRunSampler(config, dtype, parts, highNoise);
-  const dropout = dropoutOf(config);
-  const shared = {
-    architecture,
-    config: model.config,
-    adapter,
-    gradientCheckpointing: config.gradientCheckpointing,
-    gradientCheckpointingEvery: config.gradientCheckpointingEvery,
-    attention: parts.attention ?? 'whole',
-    dropout,
-    ...(parts.lower ? { lower: parts.lower } : {}),
-    forWebGpu: parts.forWebGpu ?? false,
-    gatesOnDevice: parts.gatesOnDevice ?? false,
-    widenAtLoad: parts.widenAtLoad ?? false,
-    fusedEvaluation: parts.fusedEvaluation ?? false,
-    products: parts.products ?? 'float32',
-  };
-  const graphs = createTrainingModel({ ...shared, weights: parts.weights, frozen: parts.frozen });
-  const highNoiseGraphs = highNoise && createTrainingModel({ ...shared, weights: highNoise.weights });
+  const graphs = runGraphs(parts, adapter);
+  const highNoiseGraphs = highNoise && runGraphs({ ...parts, weights: highNoise.weights, frozen: [] }, adapter);
   const { drawMasks } = graphs;
   const normLimit = config.scaleWeightNorms;
   const micro = { architecture, config: model.config, sampler, weightingScheme: config.weightingScheme, dtype };
@@ -146,6 +130,29 @@ export function assembleRun<Config>(parts: RunParts<Config>): AssembledRun {
     }),
   };
 }
+
+/** The graphs of a run that trains `adapter`, for its only model or the one for low noise. */
+export const runGraphs = <Config>(
+  parts: Omit<RunParts<Config>, 'seed' | 'data' | 'pythonRandom' | 'networkWeights'>,
+  adapter: Adapter,
+): TrainingModel =>
+  createTrainingModel({
+    architecture: parts.architecture,
+    config: parts.model.config,
+    weights: parts.weights,
+    adapter,
+    frozen: parts.frozen,
+    gradientCheckpointing: parts.config.gradientCheckpointing,
+    gradientCheckpointingEvery: parts.config.gradientCheckpointingEvery,
+    attention: parts.attention ?? 'whole',
+    dropout: dropoutOf(parts.config),
+    ...(parts.lower ? { lower: parts.lower } : {}),
+    forWebGpu: parts.forWebGpu ?? false,
+    gatesOnDevice: parts.gatesOnDevice ?? false,
+    widenAtLoad: parts.widenAtLoad ?? false,
+    fusedEvaluation: parts.fusedEvaluation ?? false,
+    products: parts.products ?? 'float32',
+  });
 
 /** Skips what the original draws while it makes a model, whose weights then come from a file. */
 function constructModel<Config>(

@@ -1,6 +1,7 @@
 import type { TrainConfig } from '@musubi/config';
 import type { TrainingData } from '@musubi/dataset';
 import type { Architecture } from '@musubi/models';
+import type { ProductDtype } from '@musubi/onnx-graph';
 
 import { type AttentionRoom, type PlannedAttention, planAttention } from './plan-attention.ts';
 
@@ -11,6 +12,7 @@ export const chooseAttention = <Config>(
   modelConfig: Config,
   { datasets }: Pick<TrainingData, 'datasets'>,
   room: AttentionRoom,
+  products: ProductDtype,
 ): PlannedAttention =>
   planAttention({
     choice: config.attention,
@@ -19,5 +21,6 @@ export const chooseAttention = <Config>(
     datasets,
     gradientCheckpointing: config.gradientCheckpointing,
     gradientCheckpointingEvery: config.gradientCheckpointingEvery,
+    products,
     ...room,
   });

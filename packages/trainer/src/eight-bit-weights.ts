@@ -3,6 +3,7 @@ import type { Architecture, ResolvedWeights } from '@musubi/models';
 import type { QuantizationReport, QuantizedTensor, StoreOptions } from '@musubi/quant-fp8';
 import type { TensorInfo, TensorStore } from '@musubi/safetensors';
 
+import { eightBitKeyName } from '@musubi/models';
 import { FP8_TARGETS, type Fp8Architecture } from '@musubi/quant-fp8';
 
 import { TrainerError } from './errors.ts';
@@ -25,9 +26,6 @@ export interface EightBitFile {
   /** Metadata say the key. */
   readonly options: StoreOptions & { readonly metadata: Readonly<Record<string, string>> };
 }
-
-/** Where a file says what it was made of. */
-export const eightBitKeyName = 'musubi_eight_bit_key';
 
 /**
  * Names the file of 8-bit weights and says how it is made.

@@ -9,7 +9,15 @@ export type { Finding, FindingPlace } from './findings.ts';
 export { findingsOf } from './findings.ts';
 export { checkCacheLatents, checkCacheTexts } from './node/checking/check-caching.ts';
 export { checkTraining } from './node/checking/check-training.ts';
-export type { Alternative, BucketEstimate, EstimateHooks, RunEstimate } from './node/estimate/estimate-run.ts';
+export type {
+  Alternative,
+  DeviceEstimate,
+  EstimateHooks,
+  EstimatedMachine,
+  RunEstimate,
+} from './node/estimate/estimate-run.ts';
+export type { BucketEstimate } from './node/estimate/cost-of-run.ts';
 export type { BatchShape } from './node/estimate/batch-shapes.ts';
+export type { DeviceMemory } from './estimate/device-memory.ts';
 export type { RunMemory } from './estimate/memory-of-run.ts';
 export { estimateRun } from './node/estimate/estimate-run.ts';

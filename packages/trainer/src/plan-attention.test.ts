@@ -1,7 +1,10 @@
 import { wan } from '@musubi/models';
 import { describe, expect, test } from 'vitest';
 
+import { createMemoryModel } from '@musubi/onnx-graph/analysis';
+
 import { type AttentionFacts, planAttention } from './plan-attention.ts';
+import { benchModel, graphsOf } from '../tests/graph-forms.ts';
 
 type WanConfig = Parameters<typeof wan.attention>[0];
 
@@ -15,20 +18,26 @@ function planFor(
     readonly chunk?: number;
     readonly isCheckpointed?: boolean;
     readonly every?: number;
+    readonly products?: 'float32' | 'float16' | 'bfloat16';
+    readonly isOfCard?: boolean;
+    readonly layers?: number;
   },
   totalMemoryBytes = 24 * 2 ** 30,
   largestTensorBytes?: number,
 ) {
-  const { mode = 'auto', chunk = null, isCheckpointed = true, every = 1 } = change;
+  const { mode = 'auto', chunk = null, isCheckpointed = true, every = 1, layers = config.layers } = change;
+  const { products, isOfCard } = change;
   const dataset = { kind: key.length > 2 ? 'video' : 'image', batchSize: 1 };
   return planAttention({
     choice: { mode, chunk },
     architecture: wan,
-    config,
+    config: { ...config, layers },
     datasets: [{ config: dataset, buckets: [{ key, count: 1 }] }] as unknown as AttentionFacts<WanConfig>['datasets'],
     gradientCheckpointing: isCheckpointed,
     gradientCheckpointingEvery: every,
     totalMemoryBytes,
+    ...(products ? { products } : {}),
+    ...(isOfCard ? { isOfCard } : {}),
     ...(largestTensorBytes === undefined ? {} : { largestTensorBytes }),
   });
 }
@@ -55,6 +64,39 @@ describe('planAttention', () => {
       'whole (all scores at once take 1.8 of 16.0',
     );
     expect(planFor([832, 480], { every: 3 }, 16 * 2 ** 30).reason).toMatch('pieces of 512 queries (all scores at once');
+  });
+
+  test('says when the memory is that of a card', () => {
+    expect(planFor([832, 480], { isOfCard: true }).reason).toBe(
+      "attention over 1560 tokens: whole (all scores at once take 0.3 of 24.0 GiB of the card's memory)",
+    );
+  });
+
+  test.each([
+    ['float32', false, 5 * 4],
+    ['float16', false, 3 * 6 + 10],
+    ['bfloat16', false, 3 * 6 + 10],
+    ['float32', true, 3 * 4],
+    ['float16', true, 6 + 10],
+    ['bfloat16', true, 6 + 10],
+  ] as const)('counts what the graph keeps of scores: in %s, checkpointed %s', (products, isCheckpointed, bytes) => {
+    const [model, tokens] = [benchModel(), 2048];
+    const scores = model.config.heads * tokens ** 2;
+    const form = { dtype: 'F32', products, gradientCheckpointing: isCheckpointed } as const;
+    const timeline = createMemoryModel(graphsOf(model, form).training).timeline(
+      new Map([
+        ['B', 1],
+        ['S', tokens],
+      ]),
+    );
+    const ofScores = timeline.aliveAtPeak.filter(({ value }) => value.shape.slice(-2).join() === 'S,S');
+    expect(ofScores.reduce((sum, alive) => sum + alive.bytes, 0)).toBe(bytes * scores);
+
+    const { layers } = model.config;
+    const share = (memoryBytes: number) =>
+      planFor([512, 1024], { isCheckpointed, products, layers }, memoryBytes).plan === 'whole';
+    expect(share(8 * bytes * scores)).toBe(true);
+    expect(share(8 * bytes * scores - 1)).toBe(false);
   });
 
   test('takes a clip in at most 32 pieces', () => {

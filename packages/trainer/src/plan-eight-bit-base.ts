@@ -15,12 +15,12 @@ import { type EightBitModel, type StoredBase, storeOptions } from './eight-bit-w
  */
 export function planEightBitBase(
   setting: EightBitBase,
-  { path, weights, architecture }: EightBitModel & { readonly path: string },
+  { path, weights, architecture, wide = false }: EightBitModel & { readonly path: string },
 ): StoredBase {
   const named = Array.from(weights, ([name, info]) => ({ ...info, name }));
   const tensors = new Map<string, TensorInfo>();
   let offset = 0;
-  for (const { name, dtype, shape } of planEightBit(named, storeOptions(setting, architecture))) {
+  for (const { name, dtype, shape } of planEightBit(named, { ...storeOptions(setting, architecture), wide })) {
     const byteLength = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
     tensors.set(name, { name, dtype, shape, offset, byteLength, source: path });
     offset += byteLength;

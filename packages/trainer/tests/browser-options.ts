@@ -19,6 +19,8 @@ export const changedFiles = {
 
 export type RunSize = keyof typeof changedFiles;
 
+export const runSizes = Object.keys(changedFiles) as readonly RunSize[];
+
 /** Runs on the tiny files with the base in bfloat16, as models are published, from which it gets 8 bits. */
 export const eightBitRuns = [
   '--fp8_base --fp8_scaled',

@@ -1,23 +1,15 @@
 import type { Runtime } from '@musubi/runtime';
 
-import { Graph, encodeModel, neg } from '@musubi/onnx-graph';
-import { createWebRuntime } from '@musubi/runtime/web';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { faults, play, scenarios } from './device-scenarios.ts';
 import { expectSame } from './expect-same.ts';
+import { sharedRuntime } from './train-in-page.ts';
 
 let runtime: Runtime;
 beforeAll(async () => {
-  const worker = new Worker('/bundle/runtime-worker.js', { type: 'module' });
-  const wasmPaths = `${location.origin}/onnxruntime/`;
-  runtime = await createWebRuntime({ worker, device: 'webgpu', threads: 1, wasmPaths });
-  // the device and its compiled shaders last as long as there is a session
-  const graph = new Graph('kept');
-  graph.output('y', neg(graph.input('x', 'float32', [1])));
-  await runtime.createSession({ model: encodeModel(graph) });
+  runtime = await sharedRuntime('webgpu');
 }, 600_000);
-afterAll(() => runtime?.close());
 
 // Roots and quotients of WebGPU are right within 2.5 units of the last place (WGSL, §15.7.4).
 const tolerance = { rtol: 5e-6, atol: 1e-6 };

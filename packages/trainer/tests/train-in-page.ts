@@ -1,6 +1,7 @@
 import type { Runtime } from '@musubi/runtime';
 
 import { resolveOptions } from '@musubi/config';
+import { Graph, encodeModel, neg } from '@musubi/onnx-graph';
 import { createWebRuntime } from '@musubi/runtime/web';
 import { expect } from 'vitest';
 
@@ -26,21 +27,36 @@ export interface PageRun {
   readonly lines: readonly string[];
 }
 
+const opened = new Map<string, Promise<Runtime>>();
+
 /**
- * ONNX Runtime in a worker.
+ * ONNX Runtime in a worker, one for all test files of the page, with which it ends: software compiles the shaders of a
+ * training step for 20 seconds.
  *
  * @param script of the worker: `runtime-wasm-worker` has the build for the CPU alone
  */
-export function openRuntime(
+export function sharedRuntime(
   device: 'wasm' | 'webgpu',
   script: 'runtime-worker' | 'runtime-wasm-worker' = 'runtime-worker',
 ): Promise<Runtime> {
-  return createWebRuntime({
+  const key = `${device} ${script}`;
+  const runtime = opened.get(key) ?? openRuntime(device, script);
+  opened.set(key, runtime);
+  return runtime;
+}
+
+async function openRuntime(device: 'wasm' | 'webgpu', script: string): Promise<Runtime> {
+  const runtime = await createWebRuntime({
     worker: new Worker(`/bundle/${script}.js`, { type: 'module' }),
     device,
     threads: 1,
     wasmPaths: `${location.origin}/onnxruntime/`,
   });
+  // the device and its compiled shaders last as long as there is a session
+  const graph = new Graph('kept');
+  graph.output('y', neg(graph.input('x', 'float32', [1])));
+  await runtime.createSession({ model: encodeModel(graph) });
+  return runtime;
 }
 
 /** Trains in a page; the runtime stays open. */

@@ -1,9 +1,9 @@
 import type { Runtime } from '@musubi/runtime';
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { browserOptions, eightBitRuns, eightBitSteps } from './browser-options.ts';
-import { fetchRun, openRuntime, trainInPage } from './train-in-page.ts';
+import { fetchRun, sharedRuntime, trainInPage } from './train-in-page.ts';
 
 const get = (file: string) => fetch(`/reference/eight-bit/${file}`);
 
@@ -19,16 +19,15 @@ const builds = [
 describe.each(builds)('a base in bfloat16, on $device of $build', ({ device, script, options }) => {
   let runtime: Runtime;
   let files: Map<string, Blob>;
-  /** What Node.js makes of the same configurations, see `eight-bit-reference.ts`. */
+  /** What Node.js makes of the same configurations, see `browser-references.ts`. */
   let expected: Record<string, readonly number[]>;
 
   beforeAll(async () => {
-    runtime = await openRuntime(device, script);
+    runtime = await sharedRuntime(device, script);
     files = await fetchRun('tiny');
     files.set('dit.safetensors', await (await get('dit.safetensors')).blob());
     expected = (await (await get('losses.json')).json()) as Record<string, readonly number[]>;
   }, 600_000);
-  afterAll(() => runtime.close());
 
   test.each(options)(
     'with %s has the losses of Node.js',

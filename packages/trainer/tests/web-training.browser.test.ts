@@ -4,9 +4,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 
 import { type RunSize, browserOptions, savedFiles } from './browser-options.ts';
 import { type Call, bytesOf } from './recording-runtime.ts';
-import { type PageRun, fetchRun, openRuntime, trainInPage } from './train-in-page.ts';
+import { type PageRun, fetchRun, sharedRuntime, trainInPage } from './train-in-page.ts';
 
-/** What Node.js makes of the same configuration, see `browser-reference.ts`. */
+/** What Node.js makes of the same configuration, see `browser-references.ts`. */
 interface Reference {
   readonly losses: readonly number[];
   readonly gradients: TensorStore;
@@ -60,12 +60,8 @@ describe.each(kinds)('20 steps on $name in a worker', (kind) => {
 
   beforeAll(async () => {
     reference = await fetchReference(size);
-    const runtime = await openRuntime(device);
-    try {
-      finished = await trainInPage(await fetchRun(size), runtime, `${browserOptions} ${options}`.trim());
-    } finally {
-      await runtime.close();
-    }
+    const runtime = await sharedRuntime(device);
+    finished = await trainInPage(await fetchRun(size), runtime, `${browserOptions} ${options}`.trim());
   }, 600_000);
 
   test('say where the optimizer works', () => {

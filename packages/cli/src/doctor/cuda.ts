@@ -1,3 +1,5 @@
+import { listNvidiaCards } from '@musubi/runtime/node';
+
 import { dirname, posix } from 'node:path';
 
 import type { Machine } from './machine.ts';
@@ -24,13 +26,11 @@ export interface CudaFacts {
 
 /** Graphics processors: NVIDIA's as its driver tells, others as Windows and macOS tell. */
 export async function findGpus(machine: Pick<Machine, 'run' | 'platform'>): Promise<Gpu[]> {
-  const query = ['--query-gpu=name,driver_version,memory.total', '--format=csv,noheader,nounits'];
-  const lines = (await machine.run('nvidia-smi', query))?.trim().split('\n') ?? [];
-  const found = lines.flatMap((line) => {
-    const [name = '', driver = null, memory = ''] = line.split(',').map((part) => part.trim());
-    const memoryMiB = Number(memory);
-    return driver === null ? [] : [{ name, driver, memoryMiB: Number.isFinite(memoryMiB) ? memoryMiB : null }];
-  });
+  const found = (await listNvidiaCards(machine.run)).map(({ name, driver, totalBytes }) => ({
+    name,
+    driver,
+    memoryMiB: totalBytes === null ? null : totalBytes / 2 ** 20,
+  }));
   return found.length > 0 ? found : findOthers(machine);
 }
 

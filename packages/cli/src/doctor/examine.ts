@@ -1,11 +1,14 @@
 import type { ProviderProbe } from '@musubi/runtime/node';
 
+import { join } from 'node:path';
+
 import { engineVersion } from '@musubi/runtime/node';
 
 import type { Limits } from './limits.ts';
 import type { Machine } from './machine.ts';
 
 import { type CudaFacts, type Gpu, examineCuda, findGpus } from './cuda.ts';
+import { librariesOf } from './fix-cuda.ts';
 import { readLimits } from './limits.ts';
 import { type DoctorFinding, finding } from './remedies.ts';
 
@@ -25,7 +28,13 @@ export interface MachineFacts {
   };
   readonly memory: { readonly bytes: number; readonly freeBytes: number; readonly limitBytes: number | null };
   readonly folder: { readonly path: string; readonly freeBytes: number | null };
-  readonly runtime: { readonly path: string; readonly version: string | null } | null;
+  readonly runtime: {
+    readonly path: string;
+    /** Of the package. */
+    readonly version: string | null;
+    /** Of the library in it that computes, which `--fix cuda` replaces; null where it does not say, as elsewhere than on Linux. */
+    readonly libraryVersion: string | null;
+  } | null;
   readonly providers: readonly ProviderProbe[];
   readonly gpus: readonly Gpu[];
   /** Only on Linux x64, where there is a CUDA provider for Node.js. */
@@ -56,7 +65,16 @@ export async function examineMachine(machine: Machine): Promise<DoctorReport> {
     processor: { name: machine.processor, count: machine.processors, allowed: allowedProcessors(machine, limits) },
     memory: { bytes: machine.memoryBytes, freeBytes: machine.freeMemoryBytes, limitBytes: limits.memoryBytes },
     folder: { path: machine.folder, freeBytes: disk?.freeBytes ?? null },
-    runtime: runtime.path === null ? null : { path: runtime.path, version: runtime.version },
+    runtime:
+      runtime.path === null
+        ? null
+        : {
+            path: runtime.path,
+            version: runtime.version,
+            libraryVersion: await machine.libraryVersion(
+              join(librariesOf(runtime.path, machine), 'libonnxruntime.so.1'),
+            ),
+          },
     providers: runtime.probes,
     gpus,
     cuda: cuda?.facts ?? null,

@@ -39,8 +39,8 @@ export interface FixTools {
 }
 
 /** The folder of the runtime's libraries, from the file of its module. */
-export const librariesOf = (enginePath: string): string =>
-  join(dirname(enginePath), '..', 'bin', 'napi-v6', 'linux', 'x64');
+export const librariesOf = (enginePath: string, { platform, arch } = { platform: 'linux', arch: 'x64' }): string =>
+  join(dirname(enginePath), '..', 'bin', 'napi-v6', platform, arch);
 
 const kept = (folder: string): string => `${folder}.before-cuda`;
 const unfinished = (folder: string): string => `${folder}.new-`;

@@ -12,6 +12,8 @@ import { mkdtemp, readFile, readdir, rmdir, statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 
+import { libraryVersion } from './library-version.ts';
+
 /** What is looked at of a machine; tests give their own. */
 export interface Machine {
   readonly nodeVersion: string;
@@ -38,6 +40,8 @@ export interface Machine {
   list(folder: string): Promise<readonly string[]>;
   /** What a program prints; null where it is missing or fails. */
   run(program: string, args: readonly string[]): Promise<string | null>;
+  /** Of a library of ONNX Runtime for Linux; null where it is missing or does not say. */
+  libraryVersion(path: string): Promise<string | null>;
   disk(folder: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number } | null>;
   /** Null, or why not. */
   whyNotWritable(folder: string): Promise<string | null>;
@@ -66,6 +70,7 @@ export function thisMachine(): Machine {
     readText: (path) => readFile(path, 'utf8').catch(() => null),
     list: (folder) => readdir(folder).catch(() => []),
     run,
+    libraryVersion,
     disk: (folder) =>
       statfs(folder).then(
         ({ bavail, blocks, bsize }) => ({ freeBytes: bavail * bsize, totalBytes: blocks * bsize }),

@@ -8,7 +8,7 @@ export const attentionOptions: readonly OptionSpec[] = [
     default: 'auto',
     choices: ['auto', 'whole', 'chunked'],
     group: 'memory',
-    help: 'Attention with all scores at once, or a piece of the queries at a time: much less memory for long sequences, a little more time; auto chooses by the largest bucket and the memory of the machine.',
+    help: 'Attention with all scores at once, or a piece of the queries at a time: much less memory for long sequences, a little more time; auto chooses by the largest bucket and the memory of the machine, on WebGPU, in browsers too, also by its largest tensor.',
     support: works,
   },
   {

@@ -217,7 +217,7 @@ export const cachingOptions: readonly OptionSpec[] = [
     default: null,
     scripts: both,
     group: 'memory',
-    help: 'auto, cpu, cuda, webgpu, dml (DirectML) or coreml; cuda:1 is the second one. auto, also without this option, is cuda where it works, else cpu.',
+    help: 'auto, cpu, cuda, webgpu, dml (DirectML) or coreml; cuda:1 is the second one, dml:1 too; the others take no number. auto, also without this option, is cuda where it works, else cpu.',
     support: works,
   },
   {

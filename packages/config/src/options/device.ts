@@ -7,7 +7,7 @@ export const deviceOptions: readonly OptionSpec[] = [
     type: 'string',
     default: 'auto',
     group: 'memory',
-    help: 'auto, cpu, cuda, webgpu, dml (DirectML) or coreml; cuda:1 is the second one. auto is cuda where it works, else cpu.',
+    help: 'auto, cpu, cuda, webgpu, dml (DirectML) or coreml; cuda:1 is the second one, dml:1 too; the others take no number. auto is cuda where it works, else cpu.',
     support: works,
   },
   {

@@ -54,7 +54,7 @@ export const trainingOptions: readonly OptionSpec[] = [
     isBasic: true,
     choices: ['no', 'fp16', 'bf16'],
     group: 'training',
-    help: 'Number type of matrix products where the device has it: CUDA both, WebGPU and DirectML fp16; the CPU computes in float32.',
+    help: 'Number type of matrix products where the device has it: CUDA both, WebGPU (in a browser, where the card has shader-f16) and DirectML fp16; the CPU computes in float32.',
     support: works,
   },
   {

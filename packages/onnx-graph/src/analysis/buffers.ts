@@ -31,7 +31,7 @@ export function planBuffers(graph: Graph, order: readonly Node[]): Buffer[] {
   const places = new Map<Value, Buffer | 'outside'>();
   for (const value of [...graph.inputs, ...graph.initializers]) places.set(value, 'outside');
   const uses = new Map<Buffer, number>();
-  const free: Buffer[] = []; // the one that became free last comes first
+  const free = new Map<string, Buffer[]>(); // by size; the one that became free last comes last
   const all: Buffer[] = [];
   const usesOf = countUses(graph, order);
 
@@ -67,7 +67,11 @@ export function planBuffers(graph: Graph, order: readonly Node[]): Buffer[] {
     uses.set(buffer, left);
     if (left !== 0) return;
     buffer.until = step;
-    free.unshift(buffer);
+    const [first] = buffer.values;
+    if (!first) return;
+    const alike = free.get(sizeOf(first));
+    if (alike) alike.push(buffer);
+    else free.set(sizeOf(first), [buffer]);
   }
 
   /** Where an input lies that the node's output may take over. */
@@ -80,15 +84,13 @@ export function planBuffers(graph: Graph, order: readonly Node[]): Buffer[] {
     for (const i of inPlace) {
       const input = node.inputs[i];
       const buffer = input && bufferOf(input);
-      if (buffer && uses.get(buffer) === 1 && isSameSize(input, value)) return buffer;
+      if (buffer && uses.get(buffer) === 1 && sizeOf(input) === sizeOf(value)) return buffer;
     }
     return undefined;
   }
 
   function takeFree(value: Value): Buffer | undefined {
-    if (value.shape.length === 0) return undefined;
-    const at = free.findIndex(({ values: [first] }) => first !== undefined && isSameSize(first, value));
-    return at < 0 ? undefined : free.splice(at, 1)[0];
+    return value.shape.length === 0 ? undefined : free.get(sizeOf(value))?.pop();
   }
 }
 
@@ -100,14 +102,10 @@ function countUses(graph: Graph, order: readonly Node[]): (value: Value) => numb
   return (value) => counts.get(value) ?? 0;
 }
 
-function isSameSize(a: Value, b: Value): boolean {
-  return (
-    bytesPerElement(a.dtype) === bytesPerElement(b.dtype) &&
-    a.shape.length === b.shape.length &&
-    a.shape.every((dim, i) => nameOf(a, dim) === nameOf(b, b.shape[i]))
-  );
-}
+/** Bytes of a number, and the shape as it is written: equal for values of one size. */
+const sizeOf = (value: Value): string =>
+  `${bytesPerElement(value.dtype)} ${value.shape.map((dim) => nameOf(value, dim)).join()}`;
 
 /** As it stands in the file, where outputs of the graph are named as they are. */
-const nameOf = ({ producer }: Value, dim: Dim | undefined): Dim | undefined =>
+const nameOf = ({ producer }: Value, dim: Dim): Dim =>
   typeof dim === 'string' ? dimName(dim, producer?.scope ?? '') : dim;

@@ -9,6 +9,8 @@ export interface Product {
   readonly m: number;
   readonly k: number;
   readonly n: number;
+  /** Number type of what is multiplied; left out for float32. */
+  readonly dtype?: 'float16' | 'bfloat16';
   /** The right side is a weight in so many bits, which the operator takes as it is. */
   readonly weightBits?: 8;
 }
@@ -46,6 +48,9 @@ export function graphWork(graph: Graph, symbols: Symbols): NodeWork[] {
 const at = (shape: readonly number[], index: number): number => shape.at(index) ?? 1;
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
+const narrow = ({ dtype }: Value): Pick<Product, 'dtype'> =>
+  dtype === 'float16' || dtype === 'bfloat16' ? { dtype } : {};
+
 function productsOf({ op, inputs, outputs, attributes }: Node, sizes: Sizes): Product[] {
   const [a, b] = inputs;
   const [y] = outputs;
@@ -60,8 +65,8 @@ function productsOf({ op, inputs, outputs, attributes }: Node, sizes: Sizes): Pr
       const k = at(left, isSet('transA') ? -2 : -1);
       const [m, n] = [left.length > 1 ? at(out, -2) : 1, right.length > 1 ? at(out, -1) : 1];
       // A weight takes all rows at once.
-      if (right.length <= 2) return [{ batch: 1, m: product(out) / n, k, n }];
-      return [{ batch: product(out) / (m * n), m, k, n }];
+      if (right.length <= 2) return [{ batch: 1, m: product(out) / n, k, n, ...narrow(a) }];
+      return [{ batch: product(out) / (m * n), m, k, n, ...narrow(a) }];
     }
     case 'MatMulNBits':
       return [{ batch: 1, m: product(out) / number('N'), k: number('K'), n: number('N'), weightBits: 8 }];

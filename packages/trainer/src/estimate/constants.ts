@@ -1,3 +1,5 @@
+import type { Provider } from '@musubi/runtime';
+
 /**
  * What an estimate cannot read from a graph or measure in two seconds: each number with where it comes from and how to find it
  * again. `pnpm bench estimate` compares the whole with runs.
@@ -25,8 +27,18 @@ export const copiesOfAdapter = 3;
  */
 export const copiesOfGradients = 2;
 
-/** Share of the memory of a machine that a run may take: the operating system and mapped weights need the rest. A choice. */
+/**
+ * Share of the memory of a machine that a run may take: the operating system and mapped weights need the rest. Of a card, what
+ * is lost between blocks, and what a desktop takes. A choice.
+ */
 export const usableShare = 0.9;
+
+/**
+ * What a provider takes on its card beside tensors: CUDA's context with the kernels of its libraries, and their workspaces. Not
+ * measured, as no card has run this yet: half a gigabyte is what is commonly told of other programs with these libraries. To
+ * measure it: what `nvidia-smi` shows of a run with a tiny model.
+ */
+export const contextBytes: Readonly<Partial<Record<Provider, number>>> = { cuda: 512 * 2 ** 20 };
 
 // Time.
 

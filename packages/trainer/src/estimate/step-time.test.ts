@@ -45,6 +45,21 @@ test('8-bit products have a speed of their own, where it was measured', () => {
   );
 });
 
+test('products in 16 bits too', () => {
+  const graph = new Graph('narrow');
+  const x = graph.input('x', 'float32', [512, 512]);
+  const narrow = cast(x, 'float16');
+  graph.output('y', matmul(x, x));
+  graph.output('z', matmul(narrow, narrow));
+  const work = graphWork(graph, new Map());
+  const product = { batch: 1, m: 512, k: 512, n: 512 };
+  expect(new Set(mainProducts(work, 1, 5))).toEqual(new Set([product, { ...product, dtype: 'float16' }]));
+  const fast = { product: { ...product, dtype: 'float16' }, flopsPerSecond: 4e11 } as const;
+  const flops = 2 * 512 ** 3;
+  const withFast = { ...speed, products: [...speed.products, fast] };
+  expect(graphSeconds(work, speed) - graphSeconds(work, withFast)).toBeCloseTo(flops / 1e11 - flops / 4e11, 12);
+});
+
 test.each([
   ['Softmax', 'softmax'],
   ['Transpose', 'transpose'],

@@ -42,7 +42,7 @@ function nodeSeconds({ node, products, bytes }: NodeWork, speed: DeviceSpeed): n
 /** The speed of the measured product whose sides are nearest, by their ratios. */
 function nearestSpeed(product: Product, { products }: DeviceSpeed): number {
   let [best, distance] = [Number.NaN, Infinity];
-  const isAlike = (other: Product) => other.weightBits === product.weightBits;
+  const isAlike = (other: Product) => other.weightBits === product.weightBits && other.dtype === product.dtype;
   const alike = products.filter(({ product: measured }) => isAlike(measured));
   for (const { product: measured, flopsPerSecond } of alike.length > 0 ? alike : products) {
     const ratio = (side: 'm' | 'k' | 'n') => Math.abs(Math.log(product[side] / measured[side]));
@@ -61,7 +61,7 @@ export function mainProducts(work: readonly NodeWork[], share: number, most: num
   const totals = new Map<string, { product: Product; flops: number }>();
   for (const product of work.flatMap((node) => node.products)) {
     // Many small ones run at the speed of one.
-    const key = [product.m, product.k, product.n, product.batch > 1, product.weightBits].join();
+    const key = [product.m, product.k, product.n, product.batch > 1, product.weightBits, product.dtype].join();
     const flops = (totals.get(key)?.flops ?? 0) + productFlops(product);
     totals.set(key, { product: totals.get(key)?.product ?? product, flops });
   }

@@ -88,15 +88,50 @@ export function profileFile({ trainingArtifacts: folder }: TrainConfig, index: n
  * Writes the graphs of a run as its sessions get them, before it trains: all that goes on from here with another program
  * where AdamW has a graph for it, else the training graphs alone. Weights stay in their files. What an earlier run left there is
  * replaced or removed, so that all in the folder is of one run.
+ *
+ * @throws {TrainerError} `OUTPUT_UNWRITABLE` when the disk or its rights do not let it; then none of the files is there
  */
 export async function keepTrainingArtifacts(
   config: TrainConfig,
   run: AssembledRun,
-  { weightFiles, products, logger }: ArtifactsContext,
+  context: ArtifactsContext,
 ): Promise<void> {
   const { trainingArtifacts: folder } = config;
   if (folder === null) return;
-  for (const file of allFiles.toReversed()) await rm(join(folder, file), { force: true });
+  const files = allFiles.map((file) => join(folder, file)).toReversed();
+  try {
+    for (const file of files) await rm(file, { force: true });
+    await writeArtifacts(folder, config, run, context);
+  } catch (cause) {
+    for (const file of files) await rm(file, { force: true }).catch(() => {});
+    throw isOfDisk(cause) ? unwritable(folder, cause) : cause;
+  }
+  const path = join(folder, artifactFiles.training);
+  context.logger(`training_artifacts: the graphs of this run are in ${folder}; see: musubi inspect ${path}`);
+}
+
+/** Errors of the operating system, as they are or as the cause of one that names the file. */
+const isOfDisk = (error: unknown): error is Error =>
+  error instanceof Error && ('syscall' in error || isOfDisk(error.cause));
+
+function unwritable(folder: string, cause: Error): TrainerError {
+  const option = 'training_artifacts';
+  const reason = cause.message.trim().replace(/\.?$/, '.');
+  return new TrainerError(
+    'OUTPUT_UNWRITABLE',
+    `${option} = "${folder}" could not be written, and what was is removed: ${reason}`,
+    `Mend this, choose another folder for ${option}, or leave it out: the training itself does not need it.`,
+    { option, file: folder },
+    { cause },
+  );
+}
+
+async function writeArtifacts(
+  folder: string,
+  config: TrainConfig,
+  run: AssembledRun,
+  { weightFiles, products, logger }: ArtifactsContext,
+): Promise<void> {
   const adamw = adamwOf(config, run, products);
   if (typeof adamw !== 'string') {
     const { graphs, adapter, optimizer } = run;
@@ -111,8 +146,6 @@ export async function keepTrainingArtifacts(
     const paths = weightFilesFrom(folder, weightFiles);
     await writeFileAtomic(join(folder, moreFiles.weightFiles), `${JSON.stringify(paths, null, 2)}\n`);
   }
-  const path = join(folder, artifactFiles.training);
-  logger(`training_artifacts: the graphs of this run are in ${folder}; see: musubi inspect ${path}`);
 }
 
 /** AdamW's graph for a run, or why there is none. */

@@ -48,6 +48,12 @@ test('the second card', async () => {
   await expect(choose('cuda', 'fails', true, 7)).rejects.toThrow('device cuda:7 cannot be used here: no driver.');
 });
 
+test.each(['webgpu', 'coreml', 'auto', 'cpu'] as const)('%s takes no number, so that none is logged', async (kind) => {
+  const refused = await choose(kind, 'works', true, 1).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 'BAD_OPTION', remedy: `Leave the number out: ${kind}.` });
+  expect((await choose(kind, 'works', true, 0)).lines.join()).not.toContain(':0');
+});
+
 test('operators left to the CPU are told, and refused with strict_device', () => {
   const placement = {
     nodes: { CPUExecutionProvider: 5, WebGpuExecutionProvider: 5 },

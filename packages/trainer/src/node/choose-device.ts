@@ -26,13 +26,21 @@ export interface DeviceProbes {
  * `auto` is CUDA where it works, else the CPU: WebGPU may be a program that imitates a graphics processor, slower than the
  * CPU, so it is taken when it is named.
  *
- * @throws {RuntimeError} `PROVIDER_UNAVAILABLE` when the device that is named cannot be used
+ * @throws {RuntimeError} `PROVIDER_UNAVAILABLE` when the device that is named cannot be used, `BAD_OPTION` for the number
+ *   of one that takes none
  */
 export async function chooseDevice(
   { kind, index }: DeviceChoice,
   logger: (line: string) => void,
   probes: DeviceProbes = machineProbes(),
 ): Promise<Device> {
+  if (index > 0 && kind !== 'cuda' && kind !== 'dml') {
+    throw new RuntimeError(
+      'BAD_OPTION',
+      `device ${kind}:${index} cannot be chosen: ONNX Runtime takes a number for cuda and dml alone.`,
+      `Leave the number out: ${kind}.`,
+    );
+  }
   const cpu = { provider: 'cpu', deviceId: 0 } as const;
   if (kind === 'cpu' || (kind === 'auto' && !probes.hasCudaLibrary())) {
     logger('device: cpu');

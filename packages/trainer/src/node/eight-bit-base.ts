@@ -6,6 +6,7 @@ import { open, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { createMerger } from '@musubi/lora';
+import { eightBitKeyName } from '@musubi/models';
 import { fp8Source } from '@musubi/quant-fp8/graph';
 import { assertQuantizable, quantizeStore } from '@musubi/quant-fp8/node';
 import { fromFloat32, toFloat32 } from '@musubi/safetensors';
@@ -21,7 +22,6 @@ import {
   type StoredBase,
   describeQuantization,
   describeWholeRows,
-  eightBitKeyName,
   modelView,
   planEightBitFile,
   quantizationProgress,

@@ -1,4 +1,4 @@
-import { machineMemory } from '@musubi/runtime/node';
+import { type CardMemory, cardMemory, machineMemory } from '@musubi/runtime/node';
 
 import type { AttentionRoom } from '../plan-attention.ts';
 import type { Device } from './choose-device.ts';
@@ -10,8 +10,17 @@ import type { Device } from './choose-device.ts';
  */
 const bufferOfWebGpu = 256 * 2 ** 20;
 
-/** What this machine and this device have for scores. */
-export const machineRoom = ({ provider }: Pick<Device, 'provider'>): AttentionRoom => ({
-  totalMemoryBytes: machineMemory(),
+/** The memory of the device, where it is a card that says what it has: only CUDA's do. */
+export const askCard = async ({ provider, deviceId }: Device, ask = cardMemory): Promise<CardMemory | null> =>
+  provider === 'cuda' ? ask(deviceId) : null;
+
+/** What this machine and this device have for scores. The memory of a card that says nothing is taken to be the machine's. */
+export const machineRoom = (
+  { provider }: Pick<Device, 'provider'>,
+  card: Pick<CardMemory, 'totalBytes'> | null,
+): AttentionRoom => ({
+  ...(card === null
+    ? { totalMemoryBytes: machineMemory() }
+    : { totalMemoryBytes: card.totalBytes, isOfCard: true as const }),
   ...(provider === 'webgpu' ? { largestTensorBytes: bufferOfWebGpu } : {}),
 });

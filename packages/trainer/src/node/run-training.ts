@@ -28,10 +28,11 @@ import { withClosing } from '../with-closing.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
-import { chooseDevice, foldingWeights, graphFor, hasBfloat16 } from './choose-device.ts';
+import { type Device, chooseDevice, foldingWeights, graphFor } from './choose-device.ts';
 import type { StoredBase } from '../eight-bit-weights.ts';
 import { keepTrainingArtifacts, makeArtifactsFolder, profileFile } from './artifacts-folder.ts';
 import { type EightBitContext, openEightBitBase } from './eight-bit-base.ts';
+import { type BaseOption, eightBitRequest } from './eight-bit-request.ts';
 import {
   type BaseModel,
   type FrozenAdapter,
@@ -41,7 +42,7 @@ import {
   readNetworkWeights,
 } from './open-parts.ts';
 import { mostSessions, openFixedShapeSessions } from './fixed-shapes.ts';
-import { machineRoom } from './machine-room.ts';
+import { askCard, machineRoom } from './machine-room.ts';
 import { openRuntime } from './open-runtime.ts';
 import { openTrainingSessions } from './training-sessions.ts';
 import { tryProducts } from './try-products.ts';
@@ -85,11 +86,12 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     describeModels(config, timestepBoundary, logger);
     const networkWeights = await readNetworkWeights(config);
     const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
-    const store = (base: BaseModel<unknown>, option: 'dit' | 'dit_high_noise', merged: readonly FrozenAdapter[]) =>
-      storeWeights(config, base, option, merged, { closing, logger, signal: hooks.signal, wide: !hasBfloat16(device) });
+    const store = (base: BaseModel<unknown>, option: BaseOption, merged: readonly FrozenAdapter[]) =>
+      storeWeights(config, base, option, { device, merged }, { closing, logger, signal: hooks.signal });
     const base = await store(model, 'dit', frozen);
     const highBase = high && (await store(high, 'dit_high_noise', []));
-    const attention = chooseAttention(config, wan, model.config, data, machineRoom(device));
+    const room = machineRoom(device, await askCard(device));
+    const attention = chooseAttention(config, wan, model.config, data, room, products);
     logger(attention.reason);
     describeCheckpointing(config, wan.attention(model.config).layers, logger);
     const graphOptions = graphFor(device, config.eightBitBase);
@@ -277,16 +279,16 @@ function describeRun(
 
 /** The base weights where they lie: in the checkpoint, or in 8 bits in a file of their own. */
 async function storeWeights(
-  { eightBitBase, dit, ditHighNoise }: TrainConfig,
+  config: TrainConfig,
   model: BaseModel<unknown>,
-  option: 'dit' | 'dit_high_noise',
-  merged: readonly FrozenAdapter[],
-  { wide, ...context }: EightBitContext & { readonly wide: boolean },
+  option: BaseOption,
+  given: { readonly device: Device; readonly merged: readonly FrozenAdapter[] },
+  context: EightBitContext,
 ): Promise<StoredBase> {
+  const { eightBitBase } = config;
   if (!eightBitBase) return model;
-  const path = option === 'dit' ? dit : (ditHighNoise ?? '');
-  const request = { path, checkpoint: model.checkpoint, weights: model.weights, architecture: wan, merged, wide };
-  return withFile(option, path, () => openEightBitBase(eightBitBase, request, context));
+  const request = eightBitRequest(config, option, model, given);
+  return withFile(option, request.path, () => openEightBitBase(eightBitBase, request, context));
 }
 
 /** The 8-bit product of ONNX Runtime is the faster one only where sessions may pack weights. */

@@ -80,7 +80,7 @@ export async function runTraining(config: TrainConfig, options: WebRunOptions): 
   const request = { file: dit, architecture: wan, stated, device, products };
   const base = await openBase(config, request, { logger, signal: options.signal });
   if (!base) return { status: 'interrupted', path: null, steps: 0 };
-  const attention = chooseAttention(config, wan, base.model.config, data, pageRoom(runtime.info));
+  const attention = chooseAttention(config, wan, base.model.config, data, pageRoom(runtime.info), products);
   logger(attention.reason);
   const forWebGpu = device.provider === 'webgpu';
   const run = assembleRun({

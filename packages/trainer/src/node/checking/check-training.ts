@@ -26,6 +26,7 @@ import { makeOutputFolder } from '../adapter-folder.ts';
 import { makeArtifactsFolder } from '../artifacts-folder.ts';
 import { chooseDevice } from '../choose-device.ts';
 import { checkEightBitBase } from '../eight-bit-base.ts';
+import { type BaseOption, eightBitRequest } from '../eight-bit-request.ts';
 import { removeFolders } from '../make-folder.ts';
 import { type BaseModel, openBaseModel, openFrozenAdapter, readNetworkWeights } from '../open-parts.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
@@ -59,9 +60,9 @@ export async function checkTraining(config: TrainConfig): Promise<readonly Findi
     const high = await checkHighNoise(collector, config, model, closing);
     const merged: MergedAdapter[] = [];
     const adapter = await checkAdapters(collector, config, model, closing, merged);
-    await checkEightBit(collector, config, 'dit', model, merged);
-    await checkEightBit(collector, config, 'dit_high_noise', high, []);
-    await collector.attempt(() => chooseDevice(config.device, () => {}), { option: 'device' });
+    const device = await collector.attempt(() => chooseDevice(config.device, () => {}), { option: 'device' });
+    await checkEightBit(collector, config, 'dit', model, { device: device ?? anyDevice, merged });
+    await checkEightBit(collector, config, 'dit_high_noise', high, { device: device ?? anyDevice, merged: [] });
     if (datasets) await checkCacheHeaders(collector, datasets, wan, model?.config ?? null);
     await checkOutput(collector, config, plan, adapter);
     await checkUnused(collector, config);
@@ -136,16 +137,20 @@ async function checkHighNoise(
 /** `--fp8_base`, `--fp8_scaled`, `--int8_base`: what would keep their file from being made. */
 async function checkEightBit(
   collector: Collector,
-  { eightBitBase, dit, ditHighNoise }: TrainConfig,
-  option: 'dit' | 'dit_high_noise',
+  config: TrainConfig,
+  option: BaseOption,
   model: BaseModel<WanConfig> | null,
-  merged: readonly MergedAdapter[],
+  given: Parameters<typeof eightBitRequest>[3],
 ): Promise<void> {
+  const { eightBitBase } = config;
   if (eightBitBase === null || model === null) return;
-  const path = option === 'dit' ? dit : (ditHighNoise ?? '');
-  const request = { path, checkpoint: model.checkpoint, weights: model.weights, architecture: wan, merged };
-  await collector.attempt(() => withFile(option, path, () => checkEightBitBase(eightBitBase, request)), { option });
+  const request = eightBitRequest(config, option, model, given);
+  const check = () => withFile(option, request.path, () => checkEightBitBase(eightBitBase, request));
+  await collector.attempt(check, { option });
 }
+
+/** Stands for one that cannot be used. */
+const anyDevice = { provider: 'cpu' } as const;
 
 /**
  * Looks at the adapter to begin with and at those of `--base_weights`.

@@ -1,29 +1,25 @@
 import type { TrainConfig } from '@musubi/config';
-import type { WanConfig } from '@musubi/models';
-import type { AttentionPlan, Graph, HostTensor } from '@musubi/onnx-graph';
-import type { NodeWork } from '@musubi/onnx-graph/analysis';
-import type { MemoryPlan, Runtime } from '@musubi/runtime';
+import type { Graph } from '@musubi/onnx-graph';
+import type { Provider, Runtime } from '@musubi/runtime';
+
+import { isDeepStrictEqual } from 'node:util';
 
 import { loraParameters } from '@musubi/lora';
 import { wan } from '@musubi/models';
-import { createMemoryModel, graphWork } from '@musubi/onnx-graph/analysis';
-import { PythonRandom } from '@musubi/random';
 import { machineMemory } from '@musubi/runtime/node';
 
-import { type AssembledRun, assembleRun } from '../../assemble-run.ts';
-import { chooseAttention } from '../../choose-attention.ts';
-import { bindSymbols } from '../../estimate/bind-symbols.ts';
-import { secondsPerParameter, usableShare } from '../../estimate/constants.ts';
-import { type RunMemory, memoryOfGraph } from '../../estimate/memory-of-run.ts';
+import { type AssembledRun, assembleRun, runGraphs } from '../../assemble-run.ts';
+import { type TryProducts, chooseProducts } from '../../choose-products.ts';
+import type { DeviceMemory } from '../../estimate/device-memory.ts';
+import { fitOf } from '../../estimate/fit.ts';
+import type { RunMemory } from '../../estimate/memory-of-run.ts';
+import type { DeviceSpeed } from '../../estimate/step-time.ts';
 import { TrainerError } from '../../errors.ts';
-import { type DeviceSpeed, graphSeconds } from '../../estimate/step-time.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
-import { chooseDevice, foldingWeights, graphFor } from '../choose-device.ts';
-import type { StoredBase } from '../../eight-bit-weights.ts';
-import { machineRoom } from '../machine-room.ts';
+import { type Device, chooseDevice } from '../choose-device.ts';
+import { askCard, machineRoom } from '../machine-room.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
 import {
-  type BaseModel,
   type Closing,
   createWeightFiles,
   openBaseModel,
@@ -31,19 +27,39 @@ import {
   readNetworkWeights,
 } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
-import { planEightBitBase } from '../../plan-eight-bit-base.ts';
-import { loweringFor, memoryFor } from '../run-training.ts';
-import { withFile } from '../with-file.ts';
+import { tryProducts } from '../try-products.ts';
 import { type BatchShape, readBatchShapes } from './batch-shapes.ts';
+import { type BucketEstimate, costOf, graphOnDevice } from './cost-of-run.ts';
 import { otherSettings } from './other-settings.ts';
+import { type PlannedRun, planRun } from './planned-run.ts';
 import { probeDevice } from './probe-device.ts';
 import { watchProgram } from './program-memory.ts';
+import { largest, workOf } from './shape-work.ts';
+
+/** What is asked of the machine. */
+export interface EstimatedMachine {
+  readonly chooseDevice: (choice: TrainConfig['device'], logger: (line: string) => void) => Promise<Device>;
+  readonly tryProducts: (device: Device) => TryProducts;
+  readonly askCard: (device: Device) => ReturnType<typeof askCard>;
+  readonly probeDevice: typeof probeDevice;
+  readonly memoryBytes: () => number;
+}
+
+const thisMachine: EstimatedMachine = {
+  chooseDevice: (choice, logger) => chooseDevice(choice, logger),
+  tryProducts,
+  askCard: (device) => askCard(device),
+  probeDevice,
+  memoryBytes: () => machineMemory(),
+};
 
 export interface EstimateHooks {
   /** Gets lines for the user. */
   readonly logger?: (line: string) => void;
   /** The runtime to measure; by default one on onnxruntime-node is started, and closed at the end. */
   readonly runtime?: Runtime;
+  /** What else is asked of the machine; by default of this one. */
+  readonly machine?: Partial<EstimatedMachine>;
 }
 
 /** What a run will need. Bytes and seconds. */
@@ -58,9 +74,13 @@ export interface RunEstimate {
   };
   /** From where the sizes are: the caches, or the pictures where none are made yet. */
   readonly source: 'caches' | 'pictures';
-  readonly machine: { readonly memoryBytes: number };
+  readonly machine: { readonly memoryBytes: number; readonly fits: boolean };
+  /** Of the machine. */
   readonly memory: RunMemory;
-  readonly fits: boolean;
+  /** The graphics device that computes; null where the CPU does. */
+  readonly device: DeviceEstimate | null;
+  /** Both into the machine and onto its graphics device; null where that is not known. */
+  readonly fits: boolean | null;
   readonly buckets: readonly BucketEstimate[];
   /** Mean over an epoch. */
   readonly secondsPerStep: number;
@@ -70,21 +90,31 @@ export interface RunEstimate {
   readonly alternatives: readonly Alternative[];
 }
 
-export interface BucketEstimate extends BatchShape {
-  /** The graph's lengths, e.g. `S` tokens. */
-  readonly lengths: Readonly<Record<string, number>>;
-  /** Forward and backward pass. */
-  readonly flops: number;
-  readonly activationBytes: number;
-  /** Forward and backward pass of one batch. */
-  readonly seconds: number;
+/** What a run will need of a graphics device, beside what it needs of the machine. */
+export interface DeviceEstimate {
+  readonly provider: Provider;
+  /** Null where it does not say. */
+  readonly name: string | null;
+  /** All that it has; null where it does not say. */
+  readonly memoryBytes: number | null;
+  /** What no program has taken now; null where it does not say. */
+  readonly freeBytes: number | null;
+  readonly neededBytes: number;
+  /** What that is for. */
+  readonly memory: DeviceMemory;
+  /** Null where its memory is not known. */
+  readonly fits: boolean | null;
 }
 
 export interface Alternative {
   /** As a user would set it, e.g. `gradient_checkpointing = true`. */
   readonly change: string;
+  /** Of the machine. */
   readonly memoryBytes: number;
-  readonly fits: boolean;
+  /** Of the graphics device; null where the CPU computes. */
+  readonly deviceBytes: number | null;
+  /** As in {@link RunEstimate}. */
+  readonly fits: boolean | null;
   readonly secondsPerStep: number;
   /** As in {@link RunEstimate.model}. */
   readonly weightBytes: number;
@@ -99,96 +129,74 @@ export interface Alternative {
  */
 export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}): Promise<RunEstimate> {
   const { logger = () => {} } = hooks;
+  const ask = { ...thisMachine, ...hooks.machine };
   const closing: Closing = [];
   try {
     const runtime = await openRuntime(hooks.runtime, closing);
     const program = watchProgram();
     const timestepBoundary = resolveTimestepBoundary(config, wan);
     const { source, data, shapes } = await readBatchShapes(config, wan, logger);
-    const device = await chooseDevice(config.device, logger);
-    if (device.provider !== 'cpu') logger(limitsOn(device.provider));
+    const device = await ask.chooseDevice(config.device, logger);
+    const products = await chooseProducts(config.mixedPrecision, device.provider, ask.tryProducts(device), logger);
+    const card = await ask.askCard(device);
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing, logger);
     const high = await openHighNoiseModel(config, wan, model, closing);
     const networkWeights = await readNetworkWeights(config);
     const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
 
-    const assemble = async (changes: Partial<TrainConfig>): Promise<PlannedRun> => {
-      const [seed, changed] = [config.seed ?? 0, { ...config, ...changes }];
-      const { eightBitBase } = changed;
-      const base = await storedBase(changed, model, 'dit');
-      const highBase = high && (await storedBase(changed, high, 'dit_high_noise'));
-      const open = highBase && !config.offloadInactiveDit ? [base, highBase] : [base];
-      const attention = chooseAttention(changed, wan, model.config, data, machineRoom(device)).plan;
-      const graphOptions = graphFor(device, eightBitBase);
-      const memory = foldingWeights(memoryFor(open, attention !== 'whole'), graphOptions);
-      const run = assembleRun({
-        config: changed,
-        seed,
-        architecture: wan,
-        model,
-        weights: base.source(files.locate('')),
-        highNoise:
-          highBase && timestepBoundary !== null
-            ? { weights: highBase.source(files.locate('high_noise.')), timestepBoundary }
-            : null,
-        data,
-        pythonRandom: new PythonRandom(seed),
-        networkWeights,
-        attention,
-        frozen: eightBitBase ? [] : frozen,
-        ...graphOptions,
-        ...(eightBitBase ? { lower: loweringFor(eightBitBase, memory, device.provider) } : {}),
-      });
-      const bases = highBase ? [base, highBase] : [base];
-      return {
-        run,
-        attention,
-        memory,
-        sessions: open.length,
-        weightBytes: total(bases.map(bytesOf)),
-        isStored: eightBitBase !== null,
-      };
+    const room = machineRoom(device, card);
+    const given = { device, products, room, data, files, model, high, timestepBoundary, networkWeights, frozen };
+    const planned = await planRun(config, given);
+    const run = assembleRun(planned.parts);
+    const facts = {
+      device,
+      processBytes: program.bytes(),
+      gradientAccumulationSteps: config.gradientAccumulationSteps,
+      parameters: countParameters(run),
+      optimizerState: stateBytes(run),
     };
-    const machine = { memoryBytes: machineMemory() };
-    const fits = (bytes: number) => bytes <= usableShare * machine.memoryBytes;
-    const planned = await assemble({});
-    const processBytes = program.bytes();
+    const has = { machineBytes: ask.memoryBytes(), deviceBytes: card?.totalBytes ?? null };
     let speed: DeviceSpeed | undefined;
-    const cost = async (wanted: PlannedRun, given: readonly BatchShape[]) => {
-      const work = workOf(wanted.run.graphs.training, model.config, given);
-      speed ??= await probeDevice(runtime, largest(work), wanted.memory, device);
-      return costOf({ ...wanted, processBytes }, work, speed, config.gradientAccumulationSteps);
+    const cost = async (wanted: PlannedRun, training: Graph, batches: readonly BatchShape[]) => {
+      const graph = graphOnDevice(training, wanted, device);
+      const work = workOf(graph, model.config, batches);
+      speed ??= await ask.probeDevice(runtime, largest(work), wanted.memory, device);
+      const { deviceMemory, ...needed } = costOf(graph, wanted, work, speed, facts);
+      return { ...needed, deviceMemory, ...fitOf(needed.memory, deviceMemory, has) };
     };
 
-    const now = await cost(planned, shapes);
+    const { deviceMemory, deviceBytes, onMachine, onDevice, ...now } = await cost(planned, run.graphs.training, shapes);
     const alternatives: Alternative[] = [];
     for (const { change, changes, reshape, mustSave = false } of otherSettings(config, shapes, planned.attention)) {
-      const other = await assemble(changes).catch(refusedRun);
+      const other = await planRun({ ...config, ...changes }, given).catch(refusedRun);
       if (!other) continue;
-      const { memory: needed, secondsPerStep } = await cost(other, shapes.map(reshape));
-      const least = Math.min(now.memory.total, ...alternatives.map(({ memoryBytes }) => memoryBytes));
-      if (mustSave && needed.total >= least) continue;
-      alternatives.push({
-        change,
-        memoryBytes: needed.total,
-        fits: fits(needed.total),
-        secondsPerStep,
-        ...onDisk(other),
-      });
+      const isSame = isDeepStrictEqual({ ...config, ...changes }, config);
+      const { training } = isSame ? run.graphs : runGraphs(other.parts, run.adapter);
+      const { memory, secondsPerStep, ...needed } = await cost(other, training, shapes.map(reshape));
+      const found = { change, memoryBytes: memory.total, deviceBytes: needed.deviceBytes, fits: needed.fits };
+      const before = [{ memoryBytes: now.memory.total, deviceBytes }, ...alternatives];
+      if (mustSave && scarce(found) >= Math.min(...before.map(scarce))) continue;
+      alternatives.push({ ...found, secondsPerStep, ...onDisk(other) });
     }
-    const { run } = planned;
     return {
       model: {
         name: wan.longName,
-        weightBytes: planned.weightBytes,
-        fileBytes: onDisk(planned).fileBytes,
-        adapterParameters: countParameters(run),
+        ...onDisk(planned),
+        adapterParameters: facts.parameters,
       },
       source,
-      machine,
+      machine: { memoryBytes: has.machineBytes, fits: onMachine },
       ...now,
-      fits: fits(now.memory.total),
+      device: deviceMemory && {
+        provider: device.provider,
+        name: card?.name ?? null,
+        memoryBytes: has.deviceBytes,
+        freeBytes: card?.freeBytes ?? null,
+        neededBytes: deviceBytes ?? 0,
+        memory: deviceMemory,
+        fits: onDevice,
+      },
       steps: run.plan.maxTrainSteps,
       secondsOfRun: run.plan.maxTrainSteps * now.secondsPerStep,
       alternatives,
@@ -198,22 +206,15 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
   }
 }
 
-/** What is not estimated on another device than the CPU. */
-const limitsOn = (provider: string): string =>
-  `On ${provider} the estimate is of products in float32, and memory is compared with that of the machine: what the card has is not known, and weights lie there too.`;
+const countParameters = ({ adapter }: Pick<AssembledRun, 'adapter'>): number =>
+  loraParameters(adapter).reduce((sum, { data }) => sum + data.length, 0);
 
-/** A run as it would be, and how its sessions spend memory. */
-interface PlannedRun {
-  readonly run: AssembledRun;
-  readonly attention: AttentionPlan;
-  readonly memory: MemoryPlan;
-  /** Open at the same time. */
-  readonly sessions: number;
-  /** Of all its base models. */
-  readonly weightBytes: number;
-  /** The weights lie in a file of their own. */
-  readonly isStored: boolean;
-}
+const stateBytes = ({ optimizer }: Pick<AssembledRun, 'optimizer'>): number =>
+  [...optimizer.state().tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+
+/** What there is least of: the memory of the graphics device, where one computes. */
+const scarce = ({ memoryBytes, deviceBytes }: Pick<Alternative, 'memoryBytes' | 'deviceBytes'>): number =>
+  deviceBytes ?? memoryBytes;
 
 /** A checkpoint that is in 8 bits already, say. */
 function refusedRun(error: unknown): null {
@@ -222,102 +223,3 @@ function refusedRun(error: unknown): null {
 }
 
 const onDisk = ({ weightBytes, isStored }: PlannedRun) => ({ weightBytes, fileBytes: isStored ? weightBytes : 0 });
-
-/** Where the run finds the weights of a base model: in the checkpoint, or in a file of 8-bit weights that need not be there. */
-async function storedBase(
-  { eightBitBase, dit, ditHighNoise }: TrainConfig,
-  model: BaseModel<WanConfig>,
-  option: 'dit' | 'dit_high_noise',
-): Promise<StoredBase> {
-  if (!eightBitBase) return model;
-  const path = option === 'dit' ? dit : (ditHighNoise ?? '');
-  const { weights } = model;
-  return withFile(option, path, async () => planEightBitBase(eightBitBase, { path, weights, architecture: wan }));
-}
-
-const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
-const bytesOf = ({ weights }: StoredBase): number =>
-  total(Array.from(weights.values(), ({ byteLength }) => byteLength));
-
-interface ShapeWork {
-  readonly shape: BatchShape;
-  readonly symbols: ReadonlyMap<string, number>;
-  readonly work: readonly NodeWork[];
-}
-
-function workOf(graph: Graph, config: WanConfig, shapes: readonly BatchShape[]): ShapeWork[] {
-  return shapes.map((shape) => {
-    const symbols = bindSymbols(graph, emptyFeeds(config, shape));
-    return { shape, symbols, work: graphWork(graph, symbols) };
-  });
-}
-
-const flopsOf = (work: readonly NodeWork[]): number => work.reduce((sum, { flops }) => sum + flops, 0);
-
-function largest(shapes: readonly ShapeWork[]): readonly NodeWork[] {
-  return shapes.map(({ work }) => work).toSorted((a, b) => flopsOf(b) - flopsOf(a))[0] ?? [];
-}
-
-function costOf(
-  { run, memory, sessions, processBytes }: PlannedRun & { readonly processBytes: number },
-  shapes: readonly ShapeWork[],
-  speed: DeviceSpeed,
-  gradientAccumulationSteps: number,
-): Pick<RunEstimate, 'memory' | 'buckets' | 'secondsPerStep'> {
-  const graph = run.graphs.training;
-  const model = createMemoryModel(graph, { arena: memory.arena });
-  const buckets = shapes.map(({ shape, symbols, work }): BucketEstimate => ({
-    ...shape,
-    lengths: Object.fromEntries(symbols),
-    flops: flopsOf(work),
-    activationBytes: model.timeline(symbols).peakLiveBytes,
-    seconds: graphSeconds(work, speed),
-  }));
-  const parameters = countParameters(run);
-  const { tensors } = run.optimizer.state();
-  const stateBytes = [...tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
-  const batches = buckets.reduce((sum, { batchesPerEpoch }) => sum + batchesPerEpoch, 0);
-  const seconds = buckets.reduce((sum, bucket) => sum + bucket.batchesPerEpoch * bucket.seconds, 0) / batches;
-  return {
-    buckets,
-    secondsPerStep: gradientAccumulationSteps * seconds + parameters * secondsPerParameter,
-    memory: memoryOfGraph({
-      graph,
-      model,
-      runs: shapes.map(({ symbols }) => symbols),
-      memory,
-      sessions,
-      process: processBytes,
-      optimizerState: stateBytes,
-      parameterBytes: 4 * parameters,
-    }),
-  };
-}
-
-const countParameters = ({ adapter }: AssembledRun): number =>
-  loraParameters(adapter).reduce((sum, { data }) => sum + data.length, 0);
-
-/** Pixels that one number of the latents stands for along a side, and frames along time. */
-const [pixelsPerLatent, framesPerLatent] = [8, 4];
-
-/** Feeds of the right shapes, without contents. */
-function emptyFeeds(config: WanConfig, shape: BatchShape): Record<string, Pick<HostTensor, 'shape'>> {
-  const { batchSize } = shape;
-  const [frames, height, width] = [
-    Math.floor((shape.frames - 1) / framesPerLatent) + 1,
-    Math.floor(shape.height / pixelsPerLatent),
-    Math.floor(shape.width / pixelsPerLatent),
-  ];
-  const latents = [batchSize, config.channels, frames, height, width];
-  const noisyLatents = {
-    dtype: 'float32',
-    shape: latents,
-    data: new Float32Array(latents.reduce((a, b) => a * b)),
-  } as const;
-  const text = Array.from({ length: batchSize }, () => ({ shape: [0, config.textWidth], data: new Float32Array() }));
-  const feeds = wan.prepare(config, { noisyLatents, timesteps: new Float32Array(batchSize), text });
-  return { ...feeds, target: noisyTarget(feeds), loss_weight: { shape: [batchSize, 1, 1] } };
-}
-
-const noisyTarget = (feeds: Readonly<Record<string, Pick<HostTensor, 'shape'>>>): Pick<HostTensor, 'shape'> =>
-  feeds['tokens'] ?? { shape: [] };

@@ -1,0 +1,31 @@
+import type { TrainConfig } from '@musubi/config';
+import type { MergedAdapter } from '@musubi/lora';
+
+import { wan } from '@musubi/models';
+
+import type { BaseModel } from './open-parts.ts';
+
+import { type Device, hasBfloat16 } from './choose-device.ts';
+import type { EightBitRequest } from './eight-bit-base.ts';
+
+/** Which base model: `dit` the only one, or that for low noise. */
+export type BaseOption = 'dit' | 'dit_high_noise';
+
+/** The checkpoint as the user wrote its path. */
+const pathOf = ({ dit, ditHighNoise }: Pick<TrainConfig, 'dit' | 'ditHighNoise'>, option: BaseOption): string =>
+  option === 'dit' ? dit : (ditHighNoise ?? '');
+
+/** What file of 8-bit weights a device gets: to be made, planned or checked. */
+export const eightBitRequest = (
+  config: Pick<TrainConfig, 'dit' | 'ditHighNoise'>,
+  option: BaseOption,
+  { checkpoint, weights }: Pick<BaseModel<unknown>, 'checkpoint' | 'weights'>,
+  { device, merged }: { readonly device: Pick<Device, 'provider'>; readonly merged: readonly MergedAdapter[] },
+): EightBitRequest => ({
+  path: pathOf(config, option),
+  checkpoint,
+  weights,
+  architecture: wan,
+  merged,
+  wide: !hasBfloat16(device),
+});
