@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,6 +75,16 @@ unpack.sh: nothing was unpacked. Copy again what is named above, into /parts.
     expect(unpack().output).toMatch('SHA256SUMS is damaged');
     await rm(sums);
     expect(unpack().output).toMatch('SHA256SUMS is missing');
+    expect(await left()).toEqual(['bin', 'parts', 'source']);
+  });
+
+  test('a program that is ended while it packs leaves nothing', async () => {
+    const parts = new URL('../tools/offline-bundle/parts.mjs', import.meta.url).href;
+    const program = `import { writeParts } from '${parts}';
+      writeParts('source', 'more', { partBytes: 30_000 });
+      process.exit(130);`;
+    const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: folder });
+    expect(status).toBe(130);
     expect(await left()).toEqual(['bin', 'parts', 'source']);
   });
 

@@ -22,15 +22,17 @@ const unpackScript = fileURLToPath(new URL('unpack.sh', import.meta.url));
  */
 export async function writeParts(source, out, { partBytes }) {
   const made = `${out}.${process.pid}`;
+  const remove = () => rmSync(made, { recursive: true, force: true });
+  // whoever ends the program does not wait for `finally`
+  process.once('exit', remove);
   mkdirSync(made, { recursive: true });
   try {
     const tar = spawn('tar', ['-cf', '-', '-C', source, '.'], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const ended = once(tar, 'close');
     let [unpackedBytes, complaint] = [0, ''];
     tar.stderr.setEncoding('utf8').on('data', (text) => (complaint += text));
     tar.stdout.on('data', ({ length }) => (unpackedBytes += length));
-    const written = await split(tar.stdout.pipe(createGzip({ level: 6 })), made, partBytes);
-    const [code] = await ended;
+    const packed = tar.stdout.pipe(createGzip({ level: 6 }));
+    const [written, [code]] = await Promise.all([split(packed, made, partBytes), once(tar, 'close')]);
     if (code !== 0) throw new Error(`tar ended with ${code}: ${complaint.trim()}`);
     // `sha256sum -c` passes over lines that begin so
     const sums = [
@@ -42,7 +44,8 @@ export async function writeParts(source, out, { partBytes }) {
     renameSync(made, out);
     return { parts: written.parts, bytes: written.bytes, unpackedBytes };
   } finally {
-    rmSync(made, { recursive: true, force: true });
+    remove();
+    process.off('exit', remove);
   }
 }
 

@@ -77,3 +77,21 @@ test('a file that is no model exits with 2 and is named', async () => {
   expect(stderr).toMatch(/^error: model = ".*profile[.]json": .*no(t an)? .*model.*\n$/i);
   expect(code).toBe(2);
 });
+
+test.each([
+  ['{}', 'it is no list of events'],
+  ['[{"cat": "Node", "name"', 'it is no list of events'],
+  ['[null, 5, {"cat": "Node", "name": 5}, {"args": null}]', 'it has no times of nodes'],
+  [
+    '[{"cat": "Node", "name": "Exp_kernel_time", "args": {"op_name": "Exp", "provider": 1}}]',
+    'it has no times of nodes',
+  ],
+])('a file that is no profile, %s, exits with 2 and is named', async (text, message) => {
+  const file = join(folder, 'other.json');
+  await writeFile(file, text);
+  const { code, stderr } = await run(folder, '--profile', file);
+  expect(stderr).toBe(
+    `error: profile = "${file}": ${message}. Give a file that ONNX Runtime wrote with profiling on.\n`,
+  );
+  expect(code).toBe(2);
+});

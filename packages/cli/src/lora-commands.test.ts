@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromFloat32 } from '@musubi/safetensors';
 import { openSafetensorsFile, writeSafetensorsFile } from '@musubi/safetensors/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { processContext } from './context.ts';
+import { type CliContext, processContext } from './context.ts';
 import { runCli } from './run-cli.ts';
 
 let folder: string;
@@ -28,10 +28,12 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function run(...argv: string[]) {
+const run = (...argv: string[]) => runIn({}, ...argv);
+async function runIn(context: Partial<CliContext>, ...argv: string[]) {
   const written = { stdout: '', stderr: '' };
   const code = await runCli(argv, {
     ...processContext(),
+    ...context,
     stdout: { write: (text: string) => (written.stdout += text) },
     stderr: { write: (text: string) => (written.stderr += text) },
     loadTrainer: () => Promise.reject(new Error('no trainer is needed')),
@@ -87,6 +89,20 @@ test('merge_lora merges with several factors', async () => {
     stderr: 'note: device: weights are merged on the CPU, one at a time\n',
   });
   expect(await read('merged.safetensors')).toEqual({ 'q.weight': [9, 19] });
+});
+
+test('Ctrl-C ends merge_lora with 130, and nothing is left of the file', async () => {
+  const before = readdirSync(folder);
+  const interrupted: Partial<CliContext> = {
+    onInterrupt(callback) {
+      callback();
+      return () => {};
+    },
+  };
+  const files = ['--dit', at('dit.safetensors'), '--lora_weight', at('1.safetensors')];
+  const result = await runIn(interrupted, 'merge_lora', ...files, '--save_merged_model', at('never.safetensors'));
+  expect(result).toEqual({ code: 130, stdout: '', stderr: 'Stopping; nothing will be written.\n' });
+  expect(readdirSync(folder)).toEqual(before);
 });
 
 test('convert_lora converts there and back', async () => {

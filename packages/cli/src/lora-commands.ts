@@ -3,6 +3,7 @@ import { averageLoraFiles, convertLoraFile, mergeLoraFiles } from '@musubi/lora/
 
 import type { CliContext } from './context.ts';
 import type { ExitCode } from './exit-code.ts';
+import { listenForInterruption } from './interruption.ts';
 import { nameOptions } from './name-options.ts';
 
 type Output = Pick<CliContext, 'stdout' | 'stderr'>;
@@ -17,13 +18,22 @@ export async function averageLoras(config: AverageLorasConfig, context: Output):
 /** `merge_lora` */
 export async function mergeLoras(
   { dit, loras, saveMergedModel }: MergeLorasConfig,
-  context: Output,
+  context: CliContext,
 ): Promise<ExitCode> {
   const files = { dit: [dit], lora_weight: loras.map(({ path }) => path) };
-  const count = await nameOptions(files, () =>
-    mergeLoraFiles({ base: dit, adapters: loras, output: saveMergedModel, logger: lines(context) }),
-  );
-  return done(context, `Saved ${saveMergedModel}, ${count} of its weights changed by ${loras.length} adapters.`);
+  const logger = lines(context);
+  const { signal, stop } = listenForInterruption(context, logger, null);
+  try {
+    const count = await nameOptions(files, () =>
+      mergeLoraFiles({ base: dit, adapters: loras, output: saveMergedModel, logger, signal }),
+    );
+    return done(context, `Saved ${saveMergedModel}, ${count} of its weights changed by ${loras.length} adapters.`);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return 130;
+  } finally {
+    stop();
+  }
 }
 
 /** `convert_lora` */

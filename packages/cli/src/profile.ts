@@ -22,26 +22,28 @@ export async function readProfile(path: string): Promise<ProfiledOperator[]> {
   const found = new Map<string, ProfiledOperator>();
   for (const { cat, name, dur, args } of events) {
     const { op_name: operator, provider } = args ?? {};
-    if (cat !== 'Node' || !name?.endsWith('_kernel_time') || operator === undefined || provider === undefined) continue;
+    if (cat !== 'Node' || typeof name !== 'string' || !name.endsWith('_kernel_time')) continue;
+    if (typeof operator !== 'string' || typeof provider !== 'string') continue;
     const key = `${operator} ${provider}`;
     const { count = 0, seconds = 0 } = found.get(key) ?? {};
     found.set(key, {
       operator,
       provider: provider.replace(/ExecutionProvider$/, ''),
       count: count + 1,
-      seconds: seconds + (dur ?? 0) / 1e6,
+      seconds: seconds + (typeof dur === 'number' ? dur : 0) / 1e6,
     });
   }
   if (found.size === 0) throw unusable(path, 'it has no times of nodes');
   return [...found.values()].toSorted((a, b) => b.seconds - a.seconds);
 }
 
+/** Any JSON may be there. */
 interface Event {
-  readonly cat?: string;
-  readonly name?: string;
+  readonly cat?: unknown;
+  readonly name?: unknown;
   /** Microseconds. */
-  readonly dur?: number;
-  readonly args?: { readonly op_name?: string; readonly provider?: string };
+  readonly dur?: unknown;
+  readonly args?: { readonly op_name?: unknown; readonly provider?: unknown } | null;
 }
 
 function parse(text: string, path: string): readonly Event[] {

@@ -140,12 +140,12 @@ describe.runIf(process.platform === 'linux')(`an 8-bit base of ${codesMiB} MiB`,
 
 /** What a model would compute that dequantizes its weights itself. */
 function scaledAtOnce(params: Params, kind: Kind): Value {
-  const codes = params.stored('weight', [size, size]);
+  const weight = params.stored('weight', [size, size]);
   const shape = [size, size / block];
   const scale = reshape(params.stored('scale_weight', [...shape, 1]), shape);
   const zero = { dtype: 'uint8', shape: [1, 1], data: Uint8Array.of(128) } as const;
   const zeros = kind === 'int8' ? [expand(params.graph.constant(zero), shape)] : [];
-  return apply('DequantizeLinear', [codes, scale, ...zeros], { axis: 1, block_size: block });
+  return apply('DequantizeLinear', [weight, scale, ...zeros], { axis: 1, block_size: block });
 }
 
 /** A sparse file: zero but for one code of each weight, because ONNX Runtime could share equal ones. */

@@ -32,7 +32,7 @@ export interface DeviceTensors<B extends Backing> {
 
 export interface TensorsOfSession<B extends Backing> {
   add(dtype: DataType, shape: readonly number[], backing: B): DeviceTensor;
-  /** From now on all are refused; whoever calls this frees them. */
+  /** From now on all are refused, those still to be added too; whoever calls this frees those that are there. */
   releaseAll(): B[];
 }
 
@@ -41,9 +41,10 @@ export function createDeviceTensors<B extends Backing>(): DeviceTensors<B> {
 
   function ofSession(): TensorsOfSession<B> {
     const live = new Map<Holder, B>();
+    let isOver = false;
     return {
       add(dtype, shape, backing) {
-        const holder: Holder = { isReleased: false };
+        const holder: Holder = { isReleased: isOver };
         let freed: Promise<void> | undefined;
         const tensor: DeviceTensor = {
           dtype,
@@ -66,6 +67,7 @@ export function createDeviceTensors<B extends Backing>(): DeviceTensors<B> {
         return tensor;
       },
       releaseAll() {
+        isOver = true;
         const backings = [...live.values()];
         for (const holder of live.keys()) holder.isReleased = true;
         live.clear();

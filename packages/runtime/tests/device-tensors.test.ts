@@ -111,6 +111,21 @@ describe.each(sides)('outputs that stay on the device, $name', ({ start }) => {
     expect(device.count).toBe(0);
   });
 
+  test('of a run that is asked for before its session is released come out refused', async () => {
+    const { device, runtime } = start();
+    const session = await runtime.createSession({ model, label: 'one', keepOnDevice });
+    const other = await runtime.createSession({ model, label: 'other' });
+    const used = session.runOnDevice({ x: vector(1) }).then(async ({ kept: { y } }) => {
+      const uses = [other.runOnDevice({ x: y! }), y!.read(), y!.release()];
+      return (await Promise.allSettled(uses)).map((use) => (use.status === 'rejected' ? use.reason.code : use.value));
+    });
+    // while this one runs, the first is over and the session is still there
+    const between = other.run({ x: vector(1) });
+    await Promise.all([between, session.release()]);
+    expect(await used).toEqual(['TENSOR_RELEASED', 'TENSOR_RELEASED', undefined]);
+    expect(device.count).toBe(0);
+  });
+
   test('end with the runtime', async () => {
     const { device, runtime } = start();
     const session = await runtime.createSession({ model, keepOnDevice });

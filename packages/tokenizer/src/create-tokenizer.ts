@@ -73,6 +73,8 @@ function createLibraryTokenizer(json: TokenizerJson): LibraryTokenizer {
     library.normalizer = withCharsmap(library.normalizer);
     library.pre_tokenizer = withWords(library.pre_tokenizer, json.pre_tokenizer);
     library.model = new UnigramModel(model);
+    // some parts are looked at only when they are used
+    library.encode('');
     return library;
   } catch (cause) {
     if (cause instanceof TokenizerError) throw cause;

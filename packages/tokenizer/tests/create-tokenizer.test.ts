@@ -98,6 +98,11 @@ describe('what is no tokenizer', () => {
     ['a character map that is not base64', withCharsmap('*'), 'NOT_A_TOKENIZER'],
     ['BPE', { ...tokenizerJson, model: { type: 'BPE', vocab: {}, merges: [] } }, 'UNSUPPORTED_TOKENIZER'],
     ['an unknown normalizer', { ...tokenizerJson, normalizer: { type: 'Magic' } }, 'UNSUPPORTED_TOKENIZER'],
+    [
+      'a template that is none',
+      { ...tokenizerJson, post_processor: { type: 'TemplateProcessing', single: [null] } },
+      'UNSUPPORTED_TOKENIZER',
+    ],
     ['nothing that adds the end token', { ...tokenizerJson, post_processor: null }, 'NO_END_TOKEN'],
   ])('%s', (_, json, code) => {
     expect(() => createTokenizer({ tokenizerJson: json, tokenizerConfig })).toThrow(

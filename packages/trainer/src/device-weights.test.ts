@@ -40,6 +40,19 @@ describe.each(faults)('$what that is no finite number', ({ code, ...scenario }) 
   });
 });
 
+test.each([false, true])(
+  'an optimizer that has stepped before goes on from there, matrices as one: %s',
+  async (joins) => {
+    const scenario = { what: '', stepsBefore: 3, modules: 3, joins, rates: [null, 1e-2] };
+    const device = pretendDevice(runtime);
+    const [onDevice, onHost] = [await play(scenario, device.runtime), await play(scenario, null)];
+    expectSame(onDevice, onHost, tolerance);
+    expect(onDevice.state.numbers).toEqual({ step: 9 });
+    // the first step alone shows it, whatever follows
+    expect(onHost.saved[0]).not.toEqual((await play({ ...scenario, stepsBefore: 0 }, null)).saved[0]);
+  },
+);
+
 test('of a step only numbers cross, and the weights when they are saved', async () => {
   const device = pretendDevice(runtime);
   const crossed: number[] = [];

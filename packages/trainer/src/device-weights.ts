@@ -1,5 +1,5 @@
 import type { HostTensor } from '@musubi/onnx-graph';
-import type { Optimizer } from '@musubi/optimizers';
+import type { Optimizer, OptimizerState } from '@musubi/optimizers';
 import type { DeviceRun, DeviceTensor, Feed } from '@musubi/runtime';
 
 import { gradientName } from '@musubi/autodiff';
@@ -33,10 +33,10 @@ export interface DeviceWeightsOptions {
   readonly adamw: AdamwGraphOptions;
   /** Of that graph. */
   readonly moments: readonly AdamwMoments[];
-  /** Parameters that the optimizer knows, which gets their moments at the end. */
+  /** Parameters that the optimizer knows, whose moments come from it, and go back at the end. */
   readonly trained: readonly Pick<TrainableParameter, 'name'>[];
   readonly training: Pick<TrainingRun, 'parameters' | 'gradientAccumulationSteps' | 'lossScale'> & {
-    readonly optimizer: Pick<Optimizer, 'className' | 'restore'>;
+    readonly optimizer: Pick<Optimizer, 'className' | 'state' | 'restore'>;
   };
 }
 
@@ -51,7 +51,7 @@ interface Moments {
 
 /**
  * Weights, gradients and moments on the device: of a batch only its data and its loss cross, of a step the norm of the
- * gradients and the sum of the weights. AdamW alone.
+ * gradients and the sum of the weights. AdamW alone, which goes on from what the optimizer remembers.
  *
  * A step makes new tensors. The weights before it are kept, not copied, until a batch gave a finite loss with the new ones.
  */
@@ -63,10 +63,14 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
   // the arrays of the adapter are written when it is saved; these values may be needed after that
   let weights: Tensors = copies(parameters);
   let before: Tensors | null = null;
-  let moments: Moments = { first: zeros(options.moments), second: zeros(options.moments) };
+  const { tensors: known, numbers } = optimizer.state();
+  let moments: Moments = {
+    first: rememberedMoments(known, options.moments, names.firstMoment),
+    second: rememberedMoments(known, options.moments, names.secondMoment),
+  };
   let gradients: Tensors<DeviceTensor> | null = null;
   let confirmed: RunPosition | null = null;
-  let steps = 0;
+  let steps = numbers['step'] ?? 0;
   let isOnHost = true;
 
   async function addToGradients(found: Tensors<DeviceTensor>): Promise<Tensors<DeviceTensor>> {
@@ -147,10 +151,10 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
       if (before) await release(before);
       before = null;
       if (steps === 0) return;
-      const known = new Set(trained.map(({ name }) => name));
+      const inGroups = new Set(trained.map(({ name }) => name));
       const tensors = [
-        ...(await momentsOf(moments.first, options.moments, known, names.firstMoment)),
-        ...(await momentsOf(moments.second, options.moments, known, names.secondMoment)),
+        ...(await momentsOf(moments.first, options.moments, inGroups, names.firstMoment)),
+        ...(await momentsOf(moments.second, options.moments, inGroups, names.secondMoment)),
       ];
       optimizer.restore({
         className: optimizer.className,
@@ -165,8 +169,23 @@ export function deviceWeights(options: DeviceWeightsOptions): TrainedWeights {
 const copies = (parameters: readonly TrainableParameter[]): Tensors<HostTensor> =>
   new Map(parameters.map(({ name, shape, data }) => [name, { dtype: 'float32', shape, data: data.slice() }]));
 
-const zeros = (moments: readonly AdamwMoments[]): Tensors<HostTensor> =>
-  new Map(moments.map(({ name, shape }) => [name, { dtype: 'float32', shape, data: new Float32Array(size(shape)) }]));
+/** Of the optimizer's state; zeros of parameters that it does not know. */
+function rememberedMoments(
+  known: OptimizerState['tensors'],
+  moments: readonly AdamwMoments[],
+  keyOf: (parameter: string) => string,
+): Tensors<HostTensor> {
+  const start = ({ shape, parameters }: AdamwMoments): HostTensor => {
+    const data = new Float32Array(size(shape));
+    let at = 0;
+    for (const parameter of parameters) {
+      data.set(known.get(keyOf(parameter.name))?.data ?? [], at);
+      at += size(parameter.shape);
+    }
+    return { dtype: 'float32', shape, data };
+  };
+  return new Map(moments.map((one) => [one.name, start(one)]));
+}
 
 const size = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
 

@@ -23,6 +23,8 @@ export interface Scenario extends Omit<FakeRunOptions, 'compute' | 'optimizer' |
   /** Of the distances at a batch, counted from 1. */
   readonly scale?: (batch: number) => number;
   readonly lossScale?: boolean;
+  /** The optimizer remembers so many steps of an earlier run. */
+  readonly stepsBefore?: number;
   /** Batch whose gradients overflow. */
   readonly overflows?: number;
   readonly abortAt?: number;
@@ -150,6 +152,7 @@ const targetOf = (parameter: string): string => `target/${parameter}`;
 /** The loss of a batch is half the squared distance of all matrices to targets of its own. */
 function makeRun(scenario: Scenario) {
   const { modules = 1, rates = [1e-2, 4e-2], scale = () => 1, lossScale = false, overflows, args } = scenario;
+  const { stepsBefore = 0 } = scenario;
   const each = Array.from({ length: modules }, (_, k) => k);
   const down = each.map((k) => ({ name: `${k}.lora_down.weight`, shape: [2, 3], data: numbers(6, 1 + k) }));
   const up = each.map((k) => ({ name: `${k}.lora_up.weight`, shape: [4 + k, 2], data: new Float32Array(8 + 2 * k) }));
@@ -158,12 +161,18 @@ function makeRun(scenario: Scenario) {
     const learningRate = rates[i] ?? null;
     return learningRate === null ? [] : [{ name: some[0]!.name, learningRate, parameters: some }];
   });
+  const optimizer = createOptimizer('AdamW', groups, args);
+  const fresh = optimizer.state();
+  const tensors = Array.from(fresh.tensors, ([key, { shape, data }], i) => {
+    return [key, { shape, data: numbers(data.length, 100 + i).map((x) => stepsBefore && 0.1 * x * x) }] as const;
+  });
+  optimizer.restore({ ...fresh, numbers: { step: stepsBefore }, tensors: new Map(tensors) });
   const { run: fake } = fakeRun({ batchesPerEpoch: 5, maxTrainSteps: 6, ...scenario });
   let batch = 0;
   const training: TrainingRun = {
     ...fake,
     parameters,
-    optimizer: createOptimizer('AdamW', groups, args),
+    optimizer,
     learningRates: (step) => groups.map(({ learningRate }) => learningRate / (1 + step / 4)),
     prepare: () => {
       batch++;

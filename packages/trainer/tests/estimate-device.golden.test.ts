@@ -73,7 +73,11 @@ describe.each(wanRuns)('%s on a device', (name) => {
     return device;
   };
   test('what is computed with lies on the card, the rest on the machine', async () => {
-    const [onCpu, onCard] = [await estimated('', machineWith('cpu')), await estimated('', machineWith('cuda'))];
+    const lines: Record<'cpu' | 'cuda', string[]> = { cpu: [], cuda: [] };
+    const on = (provider: 'cpu' | 'cuda') => estimated('', machineWith(provider), (line) => lines[provider].push(line));
+    const [onCpu, onCard] = [await on('cpu'), await on('cuda')];
+    expect(lines.cpu.join('\n')).not.toContain('crosses to the device');
+    expect(lines.cuda.join('\n')).toContain('The time of a step leaves out what crosses to the device and back');
     expect(onCpu.device).toBeNull();
     const { device, memory, model } = onCard;
     expect(device).toMatchObject({ provider: 'cuda', name: card.name, memoryBytes: 24 * GiB, freeBytes: 20 * GiB });

@@ -1,3 +1,4 @@
+import type { TensorToWrite } from '@musubi/safetensors';
 import { writeSafetensorsFile } from '@musubi/safetensors/node';
 import { mergeLora } from '../merge.ts';
 import { assertOther, withFiles } from './files.ts';
@@ -9,6 +10,8 @@ export interface MergeRequest {
   readonly output: string;
   /** gets lines for the user */
   readonly logger?: (line: string) => void;
+  /** ends the work before the next weight; no file is written then */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -16,9 +19,10 @@ export interface MergeRequest {
  * written whole or not at all.
  *
  * @returns how many weights have changed
- * @throws {LoraError} as `mergeLora`, and `OUTPUT_IS_INPUT`; `SafetensorsError`
+ * @throws {LoraError} as `mergeLora`, and `OUTPUT_IS_INPUT`; `SafetensorsError`; the reason of `signal`
  */
-export async function mergeLoraFiles({ base, adapters, output, logger = () => {} }: MergeRequest): Promise<number> {
+export async function mergeLoraFiles(request: MergeRequest): Promise<number> {
+  const { base, adapters, output, logger = () => {}, signal } = request;
   const inputs = [base, ...adapters.map(({ path }) => path)];
   assertOther('save_merged_model', output, inputs);
   return withFiles(inputs, async ([model, ...stores]) => {
@@ -30,7 +34,17 @@ export async function mergeLoraFiles({ base, adapters, output, logger = () => {}
     if (unused.length > 0)
       logger(`The base has no weight for ${unused.length} modules, e.g. ${unused[0]}; they are left out.`);
     const metadata = Object.keys(merged.metadata).length > 0 ? merged.metadata : undefined;
-    await writeSafetensorsFile(output, merged.tensors, { metadata });
+    await writeSafetensorsFile(output, heeding(signal, merged.tensors), { metadata });
     return merged.merged.length;
   });
 }
+
+/** Tensors whose turn does not come once the work is called off. */
+const heeding = (signal: AbortSignal | undefined, tensors: readonly TensorToWrite[]): TensorToWrite[] =>
+  tensors.map((tensor) => ({
+    ...tensor,
+    async data() {
+      signal?.throwIfAborted();
+      return typeof tensor.data === 'function' ? tensor.data() : tensor.data;
+    },
+  }));

@@ -59,9 +59,7 @@ export function createRemoteRuntime(client: WorkerClient, info: RuntimeInfo): Ru
       async runOnDevice(feeds) {
         refuseIfOver();
         const result = await run.onDevice(feeds);
-        const kept = keepAll(result, own, backing);
-        if (released) own.releaseAll();
-        return { outputs: unpackAll(result), kept };
+        return { outputs: unpackAll(result), kept: keepAll(result, own, backing) };
       },
       async endProfile() {
         if (!released && !closing) await client.call({ kind: 'end-profile', session }, label);

@@ -14,7 +14,7 @@ test.each([
   ['dml', true],
   ['coreml', true],
 ] as const)('on %s scales in float32: %s', (provider, wide) => {
-  const given = { device: { provider }, merged: [] };
-  expect(eightBitRequest(config, 'dit', model, given)).toMatchObject({ path: 'low.safetensors', wide });
+  const given = { architecture: { longName: 'a_model' }, device: { provider }, merged: [] };
+  expect(eightBitRequest(config, 'dit', model, given)).toMatchObject({ path: 'low.safetensors', wide, merged: [] });
   expect(eightBitRequest(config, 'dit_high_noise', model, given)).toMatchObject({ path: 'high.safetensors', wide });
 });

@@ -1,7 +1,4 @@
 import type { TrainConfig } from '@musubi/config';
-import type { MergedAdapter } from '@musubi/lora';
-
-import { wan } from '@musubi/models';
 
 import type { BaseModel } from './open-parts.ts';
 
@@ -15,17 +12,21 @@ export type BaseOption = 'dit' | 'dit_high_noise';
 const pathOf = ({ dit, ditHighNoise }: Pick<TrainConfig, 'dit' | 'ditHighNoise'>, option: BaseOption): string =>
   option === 'dit' ? dit : (ditHighNoise ?? '');
 
+/** What a base model in 8 bits depends on beside its checkpoint. */
+export interface BaseGiven extends Pick<EightBitRequest, 'architecture' | 'merged'> {
+  readonly device: Pick<Device, 'provider'>;
+}
+
 /** What file of 8-bit weights a device gets: to be made, planned or checked. */
 export const eightBitRequest = (
   config: Pick<TrainConfig, 'dit' | 'ditHighNoise'>,
   option: BaseOption,
   { checkpoint, weights }: Pick<BaseModel<unknown>, 'checkpoint' | 'weights'>,
-  { device, merged }: { readonly device: Pick<Device, 'provider'>; readonly merged: readonly MergedAdapter[] },
+  { device, ...given }: BaseGiven,
 ): EightBitRequest => ({
   path: pathOf(config, option),
   checkpoint,
   weights,
-  architecture: wan,
-  merged,
+  ...given,
   wide: !hasBfloat16(device),
 });

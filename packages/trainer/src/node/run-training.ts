@@ -28,11 +28,11 @@ import { withClosing } from '../with-closing.ts';
 import { makeOutputFolder, openAdapterFolder } from './adapter-folder.ts';
 import { openHighNoiseModel } from './open-high-noise-model.ts';
 import { watchPlacement } from './check-placement.ts';
-import { type Device, chooseDevice, foldingWeights, graphFor } from './choose-device.ts';
+import { chooseDevice, foldingWeights, graphFor } from './choose-device.ts';
 import type { StoredBase } from '../eight-bit-weights.ts';
 import { keepTrainingArtifacts, makeArtifactsFolder, profileFile } from './artifacts-folder.ts';
 import { type EightBitContext, openEightBitBase } from './eight-bit-base.ts';
-import { type BaseOption, eightBitRequest } from './eight-bit-request.ts';
+import { type BaseGiven, type BaseOption, eightBitRequest } from './eight-bit-request.ts';
 import {
   type BaseModel,
   type FrozenAdapter,
@@ -87,7 +87,13 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     const networkWeights = await readNetworkWeights(config);
     const frozen = await openFrozenAdapters(config, wan.lora.modules(model.config), files, closing);
     const store = (base: BaseModel<unknown>, option: BaseOption, merged: readonly FrozenAdapter[]) =>
-      storeWeights(config, base, option, { device, merged }, { closing, logger, signal: hooks.signal });
+      storeWeights(
+        config,
+        base,
+        option,
+        { architecture: wan, device, merged },
+        { closing, logger, signal: hooks.signal },
+      );
     const base = await store(model, 'dit', frozen);
     const highBase = high && (await store(high, 'dit_high_noise', []));
     const room = machineRoom(device, await askCard(device));
@@ -282,7 +288,7 @@ async function storeWeights(
   config: TrainConfig,
   model: BaseModel<unknown>,
   option: BaseOption,
-  given: { readonly device: Device; readonly merged: readonly FrozenAdapter[] },
+  given: BaseGiven,
   context: EightBitContext,
 ): Promise<StoredBase> {
   const { eightBitBase } = config;

@@ -26,7 +26,7 @@ import { makeOutputFolder } from '../adapter-folder.ts';
 import { makeArtifactsFolder } from '../artifacts-folder.ts';
 import { chooseDevice } from '../choose-device.ts';
 import { checkEightBitBase } from '../eight-bit-base.ts';
-import { type BaseOption, eightBitRequest } from '../eight-bit-request.ts';
+import { type BaseGiven, type BaseOption, eightBitRequest } from '../eight-bit-request.ts';
 import { removeFolders } from '../make-folder.ts';
 import { type BaseModel, openBaseModel, openFrozenAdapter, readNetworkWeights } from '../open-parts.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
@@ -61,8 +61,9 @@ export async function checkTraining(config: TrainConfig): Promise<readonly Findi
     const merged: MergedAdapter[] = [];
     const adapter = await checkAdapters(collector, config, model, closing, merged);
     const device = await collector.attempt(() => chooseDevice(config.device, () => {}), { option: 'device' });
-    await checkEightBit(collector, config, 'dit', model, { device: device ?? anyDevice, merged });
-    await checkEightBit(collector, config, 'dit_high_noise', high, { device: device ?? anyDevice, merged: [] });
+    const given = { architecture: wan, device: device ?? anyDevice };
+    await checkEightBit(collector, config, 'dit', model, { ...given, merged });
+    await checkEightBit(collector, config, 'dit_high_noise', high, { ...given, merged: [] });
     if (datasets) await checkCacheHeaders(collector, datasets, wan, model?.config ?? null);
     await checkOutput(collector, config, plan, adapter);
     await checkUnused(collector, config);
@@ -140,7 +141,7 @@ async function checkEightBit(
   config: TrainConfig,
   option: BaseOption,
   model: BaseModel<WanConfig> | null,
-  given: Parameters<typeof eightBitRequest>[3],
+  given: BaseGiven,
 ): Promise<void> {
   const { eightBitBase } = config;
   if (eightBitBase === null || model === null) return;

@@ -139,6 +139,7 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const device = await ask.chooseDevice(config.device, logger);
     const products = await chooseProducts(config.mixedPrecision, device.provider, ask.tryProducts(device), logger);
     const card = await ask.askCard(device);
+    if (device.provider !== 'cpu') logger(notInTime);
     const files = createWeightFiles();
     const model = await openBaseModel(config, wan, closing, logger);
     const high = await openHighNoiseModel(config, wan, model, closing);
@@ -161,7 +162,7 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
     const cost = async (wanted: PlannedRun, training: Graph, batches: readonly BatchShape[]) => {
       const graph = graphOnDevice(training, wanted, device);
       const work = workOf(graph, model.config, batches);
-      speed ??= await ask.probeDevice(runtime, largest(work), wanted.memory, device);
+      speed ??= await ask.probeDevice(runtime, largest(work), wanted.memory, device, logger);
       const { deviceMemory, ...needed } = costOf(graph, wanted, work, speed, facts);
       return { ...needed, deviceMemory, ...fitOf(needed.memory, deviceMemory, has) };
     };
@@ -211,6 +212,10 @@ const countParameters = ({ adapter }: Pick<AssembledRun, 'adapter'>): number =>
 
 const stateBytes = ({ optimizer }: Pick<AssembledRun, 'optimizer'>): number =>
   [...optimizer.state().tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+
+/** On a device. */
+const notInTime =
+  'The time of a step leaves out what crosses to the device and back: the adapter, its gradients and the batch.';
 
 /** What there is least of: the memory of the graphics device, where one computes. */
 const scarce = ({ memoryBytes, deviceBytes }: Pick<Alternative, 'memoryBytes' | 'deviceBytes'>): number =>

@@ -15,7 +15,7 @@ import { chooseAttention } from '../../choose-attention.ts';
 import type { StoredBase } from '../../eight-bit-weights.ts';
 import { planEightBitBase } from '../../plan-eight-bit-base.ts';
 import { type Device, foldingWeights, graphFor } from '../choose-device.ts';
-import { type BaseOption, eightBitRequest } from '../eight-bit-request.ts';
+import { type BaseGiven, type BaseOption, eightBitRequest } from '../eight-bit-request.ts';
 import type { BaseModel, FrozenAdapter, WeightFiles } from '../open-parts.ts';
 import { loweringFor, memoryFor } from '../run-training.ts';
 import { withFile } from '../with-file.ts';
@@ -57,7 +57,7 @@ export async function planRun(config: TrainConfig, given: PlanParts): Promise<Pl
   const { eightBitBase, graphOptimization, offloadInactiveDit } = config;
   const seed = config.seed ?? 0;
   const stored = (of: BaseModel<WanConfig>, option: BaseOption, merged: readonly FrozenAdapter[]) =>
-    storedBase(config, of, option, { device, merged });
+    storedBase(config, of, option, { architecture: wan, device, merged });
   const base = await stored(model, 'dit', frozen);
   const highBase = high && (await stored(high, 'dit_high_noise', []));
   const bases = highBase ? [base, highBase] : [base];
@@ -100,7 +100,7 @@ async function storedBase(
   config: TrainConfig,
   model: BaseModel<WanConfig>,
   option: BaseOption,
-  given: Parameters<typeof eightBitRequest>[3],
+  given: BaseGiven,
 ): Promise<StoredBase> {
   const { eightBitBase } = config;
   if (!eightBitBase) return model;

@@ -1,205 +1,166 @@
+import type { DataType } from '@musubi/onnx-graph';
 import type { NodeWork, Product } from '@musubi/onnx-graph/analysis';
-import type { MemoryPlan, Runtime, SessionRequest } from '@musubi/runtime';
+import type { MemoryPlan, Runtime } from '@musubi/runtime';
 
-import {
-  type DataType,
-  Graph,
-  type Value,
-  apply,
-  cast,
-  encodeModel,
-  expand,
-  gate,
-  gelu,
-  matmul,
-  mul,
-  slice,
-  softmax,
-  transpose,
-} from '@musubi/onnx-graph';
 import { productFlops } from '@musubi/onnx-graph/analysis';
 
 import type { Device } from '../choose-device.ts';
 
 import { type DeviceSpeed, type Passage, mainProducts, passageOf, typicalElements } from '../../estimate/step-time.ts';
+import { type Build, codesFile, codesProductOf, passes, productOf, rowLength, zeroCodes } from './probe-graphs.ts';
+import { type Where, secondsOf } from './time-node.ts';
 
-/** Time that all measurements together may take, loading aside. */
+/** Time that the runs of all measurements may take together. */
 const budgetSeconds = 2;
+/**
+ * After so long nothing more is begun but the main product: in software WebGPU compiles for 2.5 s whenever a session first
+ * multiplies.
+ */
+const mostSeconds = 6;
 const mostShapes = 8;
-const passages: readonly Passage[] = ['arithmetic', 'function', 'softmax', 'transpose'];
-/** Weights of a block of codes, as they are stored. */
-const blockSize = 64;
+const passages = ['arithmetic', 'function', 'softmax', 'transpose'] as const;
+const allPassages: readonly Passage[] = [...passages, 'dequantize'];
 
-/** A product is measured with fewer rows where it would take longer: its speed is the same. */
-const largestProductFlops = 3e9;
-const leastRows = 256;
-/** Work of one run; below, what surrounds a run counts too much. */
-const runFlops = 3e9;
-const runBytes = 400e6;
-/** So that the difference of two measurements is not their noise. */
-const leastRepeats = 3;
+/** So small that any device does it in a moment: it tells how much to give it. */
+const firstProduct: Product = { batch: 1, m: 64, k: 256, n: 256 };
+const firstElements = 2 ** 16;
+/** What is expected of them: a device of some years ago. */
+const usual = { flopsPerSecond: 1e10, secondsPerByte: 1e-9 };
+/** Runs of a node in a measurement: three of a graph with it and of one with it and three more. */
+const runsOfNode = 15;
+/** With fewer rows a product is slower, as reading its weight counts; with fewer still it tells little. */
+const [goodRows, leastRows] = [128, 16];
+const leastSide = 128;
+/** A node may take so many times its share, rather than have fewer rows, or shorter ones. */
+const patience = 4;
+/** Where the device is so many times as fast as expected, more is given to it. */
+const muchFaster = 4;
 const [leastElements, mostElements] = [2 ** 14, 2 ** 24];
+/** A function may take so many times as long as arithmetic. */
+const slowerFunction = 5;
 
-/** Measures how fast the device does what `work` consists of: its main products, and passes over its tensors. */
+/**
+ * Measures how fast the device does what `work` consists of: its main products, and passes over its tensors. Two small
+ * graphs tell how much of each it does in its share of the time. What is not measured in time, or cannot be, is said and
+ * taken to be like what was.
+ */
 export async function probeDevice(
   runtime: Runtime,
   work: readonly NodeWork[],
   memory: MemoryPlan,
   { provider, deviceId }: Device,
+  logger: (line: string) => void = () => {},
 ): Promise<DeviceSpeed> {
   const where = { memory, providers: [provider], deviceId };
-  const shapes = mainProducts(work, 0.97, mostShapes);
+  const wanted = mainProducts(work, 0.97, mostShapes);
   const codes = work.find(({ node }) => passageOf(node) === 'dequantize')?.node.inputs[0]?.dtype;
-  const measuredPassages = [...passages, ...(codes === undefined ? [] : (['dequantize'] as const))];
-  const each = budgetSeconds / (shapes.length + measuredPassages.length);
+  const wantedPassages = [...passages, ...(codes === undefined ? [] : (['dequantize'] as const))];
+  const budget = budgetSeconds / (wanted.length + wantedPassages.length);
+  const timed: Timed = (build, expected, more = {}) =>
+    secondsOf(runtime, build, { ...where, ...more }, { budget, expected });
+  const attempts = createAttempts();
+
+  const arithmetic = await passSpeed('arithmetic', { elements: firstElements, expected: usual.secondsPerByte }, timed);
+  const ofShare = budget / runsOfNode / slowerFunction / (arithmetic * passes.arithmetic(1).bytes);
+  const elements = clamp(Math.min(ofShare * rowLength, typicalElements(work)), leastElements, mostElements);
+  let flopsPerSecond = productFlops(firstProduct) / (await productSeconds(firstProduct, usual.flopsPerSecond, timed));
   const products: { product: Product; flopsPerSecond: number }[] = [];
-  for (const product of shapes) {
-    const measured = cut(product);
-    const repeats = clamp(Math.round(runFlops / productFlops(measured)), leastRepeats, 50);
-    const operands = measured.weightBits ? { ...where, externalData: { [codesFile]: zeroCodes(measured) } } : where;
-    const build: Build = (graph) => (measured.weightBits ? codesProductOf : productOf)(graph, measured);
-    const seconds = await secondsOf(runtime, build, { repeats, where: operands, budget: each });
-    products.push({ product, flopsPerSecond: productFlops(measured) / seconds });
+  const secondsPerByte = Object.fromEntries(allPassages.map((passage) => [passage, arithmetic])) as PassageSpeeds;
+
+  for (const passage of wantedPassages) {
+    const found = await attempts.attempt(passage, () =>
+      passSpeed(passage, { elements, expected: arithmetic, ...(codes ? { codes } : {}) }, timed),
+    );
+    if (found !== null) secondsPerByte[passage] = found;
   }
-  const elements = clamp(typicalElements(work), leastElements, mostElements);
-  const secondsPerByte = { arithmetic: 0, function: 0, softmax: 0, transpose: 0, dequantize: 0 };
-  for (const passage of measuredPassages) {
-    const { bytes, build } = passes[passage](Math.ceil(elements / rowLength), codes);
-    const repeats = clamp(Math.round(runBytes / bytes), leastRepeats, 200);
-    secondsPerByte[passage] = (await secondsOf(runtime, build, { repeats, where, budget: each })) / bytes;
+  for (const [index, product] of wanted.entries()) {
+    const { m, k, n } = product;
+    const measure = () => productSpeed(product, flopsPerSecond, { budget, timed });
+    const found = await attempts.attempt(`a product of ${m}x${k}x${n}`, measure, index === 0);
+    if (found === null) continue;
+    flopsPerSecond = found;
+    products.push({ product, flopsPerSecond });
   }
+  attempts.tell(logger);
+  if (products.length === 0) products.push({ product: firstProduct, flopsPerSecond });
   return { products, secondsPerByte };
 }
 
-function cut(product: Product): Product {
-  const batch = Math.max(
-    1,
-    Math.min(product.batch, Math.floor(largestProductFlops / productFlops({ ...product, batch: 1 }))),
-  );
-  const share = Math.min(1, largestProductFlops / productFlops({ ...product, batch }));
-  return { ...product, batch, m: Math.min(product.m, Math.max(leastRows, Math.floor(product.m * share))) };
-}
+type PassageSpeeds = Record<Passage, number>;
+type Timed = (build: Build, expected: number, more?: Partial<Where>) => Promise<number>;
 
-/** Makes, from its first operand, a node to be timed. */
-type Build = (graph: Graph) => { readonly operand: Value; readonly apply: (operand: Value) => Value };
-
-/** A tensor of one number, without a feed of its size. */
-function filled(graph: Graph, shape: readonly number[]): Value {
-  const one = graph.find('one') ?? graph.input('one', 'float32', [1]);
-  return expand(one, shape);
-}
-
-const productOf = (graph: Graph, { batch, m, k, n }: Product): ReturnType<Build> => {
-  const right = filled(graph, batch === 1 ? [k, n] : [batch, k, n]);
-  return { operand: filled(graph, [batch, m, k]), apply: (left) => matmul(left, right) };
-};
-
-const codesFile = 'codes';
-const bytesOfScales = ({ k, n }: Product): number => 4 * n * (k / blockSize);
-const zeroCodes = (product: Product) => new Uint8Array(bytesOfScales(product) + product.n * product.k);
-
-/** The 8-bit product; the weight lies in a file, or it would not be packed. */
-function codesProductOf(graph: Graph, product: Product): ReturnType<Build> {
-  const { m, k, n } = product;
-  const [offset, blocks] = [bytesOfScales(product), k / blockSize];
-  const scales = graph.external('scales', 'float32', [n, blocks], { location: codesFile, offset: 0, length: offset });
-  const range = { location: codesFile, offset, length: n * k };
-  const codes = graph.external('codes', 'uint8', [n, blocks, blockSize], range);
-  const attributes = { K: k, N: n, bits: 8, block_size: blockSize, accuracy_level: 4 };
-  return {
-    operand: filled(graph, [1, m, k]),
-    apply: (left) => apply('MatMulNBits', [left, codes, scales], attributes),
-  };
-}
-
-const rowLength = 512;
-
-/** One pass over a tensor of so many rows; bytes read and written. */
-const passes: Readonly<Record<Passage, (rows: number, codes?: DataType) => { bytes: number; build: Build }>> = {
-  arithmetic: (rows) => {
-    return pass(3, rows, (graph, shape) => {
-      const other = filled(graph, shape);
-      return (x) => mul(x, other);
-    });
-  },
-  function: (rows) => pass(2, rows, () => gelu),
-  softmax: (rows) => pass(2, rows, () => softmax),
-  transpose: (rows) => pass(2, rows, () => (x) => transpose(x, [0, 2, 1, 3])),
-  // a code read and a float32 written, and a scale in blockSize
-  dequantize: (rows, codes = 'uint8') => ({
-    bytes: rows * rowLength * (1 + 4 + 4 / blockSize),
-    build: (graph) => {
-      const scales = filled(graph, [rows, rowLength / blockSize]);
-      const zero = codes === 'uint8' ? [cast(scales, codes)] : [];
-      const attributes = { axis: 1, block_size: blockSize };
-      return {
-        operand: cast(filled(graph, [rows, rowLength]), codes),
-        apply: (x) => apply('DequantizeLinear', [x, scales, ...zero], attributes),
-      };
-    },
-  }),
-};
-
-function pass(
-  tensors: number,
-  rows: number,
-  operator: (graph: Graph, shape: readonly number[]) => (x: Value) => Value,
-): { bytes: number; build: Build } {
-  const shape = [1, rows, 8, rowLength / 8];
-  return {
-    bytes: 4 * tensors * rows * rowLength,
-    build: (graph) => ({ operand: filled(graph, shape), apply: operator(graph, shape) }),
-  };
-}
-
-/** The same node again and again, one after another; gates keep equal ones apart. Of each result one number leaves. */
-function repeated(count: number, build: Build): Graph {
-  const graph = new Graph('probe');
-  const { operand, ...node } = build(graph);
-  let last: Value | undefined;
-  for (let i = 0; i < count; i++) {
-    let result = node.apply(last ? gate(operand, [last]) : operand);
-    result.shape.forEach((_, axis) => (result = slice(result, axis, 0, 1)));
-    last = result;
-  }
-  if (last) graph.output('last', last);
-  return graph;
-}
-
-type Where = Pick<SessionRequest, 'memory' | 'providers' | 'deviceId' | 'externalData'>;
-
-/**
- * Seconds of one node: what a graph with more of them takes longer than one with fewer, so that making the operands, which
- * may be as large as the work itself, does not count.
- */
-async function secondsOf(
-  runtime: Runtime,
-  build: Build,
-  { repeats, where, budget }: { readonly repeats: number; readonly where: Where; readonly budget: number },
+/** @param expected seconds a byte of arithmetic */
+async function passSpeed(
+  passage: Passage,
+  { elements, expected, codes }: { readonly elements: number; readonly expected: number; readonly codes?: DataType },
+  timed: Timed,
 ): Promise<number> {
-  const few = await fastest(runtime, repeated(1, build), where, budget / 3);
-  const many = await fastest(runtime, repeated(1 + repeats, build), where, (2 * budget) / 3);
-  // On a machine that does something else too, the shorter one may take as long.
-  return Math.max(many - few, many / (2 * (1 + repeats))) / repeats;
+  const { bytes, build } = passes[passage](Math.ceil(elements / rowLength), codes);
+  return (await timed(build, bytes * expected)) / bytes;
 }
 
-/** Seconds of the fastest run in `seconds`, at least two after one to warm up. */
-async function fastest(runtime: Runtime, graph: Graph, where: Where, seconds: number): Promise<number> {
-  const session = await runtime.createSession({ label: 'probe', model: encodeModel(graph), ...where });
-  const feeds = { one: { dtype: 'float32', shape: [1], data: Float32Array.of(1) } } as const;
-  try {
-    await session.run(feeds);
-    let best = Infinity;
-    const end = performance.now() + 1000 * seconds;
-    for (let run = 0; run < 2 || performance.now() < end; run++) {
-      const start = performance.now();
-      await session.run(feeds);
-      best = Math.min(best, (performance.now() - start) / 1000);
-    }
-    return best;
-  } finally {
-    await session.release();
+/** @param expected FLOP/s */
+function productSeconds(product: Product, expected: number, timed: Timed): Promise<number> {
+  const seconds = productFlops(product) / expected;
+  return product.weightBits
+    ? timed((graph) => codesProductOf(graph, product), seconds, { externalData: { [codesFile]: zeroCodes(product) } })
+    : timed((graph) => productOf(graph, product), seconds);
+}
+
+/** FLOP/s of a product, of as much of it as the device computes in its share; more where it turns out to be faster. */
+async function productSpeed(
+  product: Product,
+  expected: number,
+  { budget, timed }: { readonly budget: number; readonly timed: Timed },
+): Promise<number> {
+  const part = cut(product, (expected * budget) / runsOfNode);
+  const found = productFlops(part) / (await productSeconds(part, expected, timed));
+  const isWhole = productFlops(part) === productFlops(product);
+  return isWhole || found < muchFaster * expected ? found : productSpeed(product, found, { budget, timed });
+}
+
+/** Fewer matrices, then fewer rows, then shorter ones, for about so many operations. */
+export function cut(product: Product, flops: number): Product {
+  const ofRows = (m: number) => productFlops({ ...product, batch: 1, m });
+  const rows = Math.floor(flops / ofRows(1));
+  const enough = ofRows(goodRows) <= patience * flops ? goodRows : leastRows;
+  const m = Math.min(product.m, Math.max(enough, rows));
+  const batch = clamp(Math.floor(flops / ofRows(m)), 1, product.batch);
+  let part: Product = { ...product, batch, m };
+  // Codes come in blocks along their sides.
+  while (!part.weightBits && productFlops(part) > patience * flops) {
+    const side = part.k > part.n ? 'k' : 'n';
+    if (part[side] < 2 * leastSide) break;
+    part = { ...part, [side]: Math.floor(part[side] / 2) };
   }
+  return part;
+}
+
+/** What is measured while there is time, and what is not. */
+function createAttempts() {
+  const end = performance.now() + 1000 * mostSeconds;
+  const [late, failed]: [string[], string[]] = [[], []];
+  return {
+    /** @param always however late it is */
+    async attempt(name: string, measure: () => Promise<number>, always = false): Promise<number | null> {
+      if (!always && performance.now() > end) {
+        late.push(name);
+        return null;
+      }
+      try {
+        return await measure();
+      } catch (error) {
+        const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+        failed.push(`${name} (${reason})`);
+        return null;
+      }
+    },
+    tell(logger: (line: string) => void): void {
+      const like = 'taken to be like what was measured';
+      if (late.length > 0) logger(`This device is slow to measure. Its time for these is ${like}: ${late.join(', ')}.`);
+      if (failed.length > 0) logger(`This could not be measured and is ${like}: ${failed.join('; ')}.`);
+    },
+  };
 }
 
 const clamp = (x: number, least: number, most: number): number => Math.min(most, Math.max(least, x));
