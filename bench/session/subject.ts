@@ -50,7 +50,7 @@ async function trainingOf(
   const trained = loraFeeds(model.adapter);
   const batches = tokens.map((S) => ({ ...randomFeeds(training, { B: 1, S }, trained), ...trained }));
   return {
-    plan: planOf({ ...model.memoryFacts, attentionInPieces: isInPieces, threads }),
+    plan: planOf({ ...model.memoryFacts, threads }),
     async open(settings) {
       const session = await openSession(runtime, training, settings, model.externalFiles);
       return async () => {
@@ -76,7 +76,6 @@ async function pictureOf(
   } as const;
   return {
     plan: planOf({
-      kind: 'convolutions',
       weightBytes: [...weights.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
       usesPerWeight: 1,
       threads,

@@ -142,10 +142,26 @@ describe('fuseProducts into Gemm', () => {
     await expectSame(example, fused);
   });
 
-  test('leaves the transposes of other products, of which two cancel', async () => {
+  test('takes the rows of all batches as those of one matrix rather than transpose the other one', async () => {
     const example = createCase(2, (c) => {
       const [x, w] = [c.float(['B', 'S', 4]), c.float([3, 4])];
-      return [matmul(x, mT(w)), matmul(x, mT(mT(c.float([4, 3])))), matmul(mul(x, 2), c.float([4, 3]))];
+      return [matmul(x, mT(w)), mul(matmul(mul(c.float([2, 'S', 5, 4]), 0.5), mT(w)), 3)];
+    });
+    const fused = fuse(example.graph);
+    const products = fused.nodes.filter(({ op }) => op === 'Gemm');
+    expect(products.map(({ attributes }) => attributes)).toEqual([
+      { transA: 0, transB: 1, alpha: 1 },
+      { transA: 0, transB: 1, alpha: 1.5 },
+    ]);
+    expect(operatorsOf(fused)).not.toContain('Transpose');
+    expect(operatorsOf(fused)).not.toContain('MatMul');
+    await expectSame(example, fused);
+  });
+
+  test('leaves the transposes of other products, of which two cancel', async () => {
+    const example = createCase(2, (c) => {
+      const [x, y] = [c.float(['B', 'S', 4]), c.float(['B', 3, 4])];
+      return [matmul(x, mT(y)), matmul(x, mT(mT(c.float([4, 3])))), matmul(mul(x, 2), c.float([4, 3]))];
     });
     const fused = fuse(example.graph);
     expect(operatorsOf(fused)).toEqual(['Transpose', 'MatMul', 'MatMul', 'Mul', 'MatMul']);

@@ -21,17 +21,10 @@ describe('planMemory', () => {
     expect(planMemory({ weightBytes: 2.1 * GiB, totalMemoryBytes, usesPerWeight: 1 }).prepackWeights).toBe(true);
   });
 
-  test('gives memory of large float32 models back between runs', () => {
+  test('keeps memory of large models between runs too', () => {
     const plan = planMemory({ weightBytes: 20 * GiB, totalMemoryBytes: 64 * GiB });
 
-    expect(plan).toEqual({ prepackWeights: false, arena: false, memoryPattern: false, foldConstants: true });
-  });
-
-  test('keeps memory of large models between runs where they are convolutions or have attention in pieces', () => {
-    const large = { weightBytes: 20 * GiB, totalMemoryBytes: 64 * GiB };
-
-    expect(planMemory({ ...large, kind: 'convolutions' }).arena).toBe(true);
-    expect(planMemory({ ...large, attentionInPieces: true }).arena).toBe(true);
+    expect(plan).toEqual({ prepackWeights: false, arena: true, memoryPattern: false, foldConstants: true });
   });
 
   test('keeps narrow weights narrow and the memory for widening them', () => {

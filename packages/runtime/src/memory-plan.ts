@@ -13,13 +13,6 @@ export interface MemoryPlan {
 }
 
 export interface MemoryFacts {
-  /**
-   * What the model is made of, by default of products of tokens. Convolutions run three times as fast with the arena,
-   * whatever the size of their weights.
-   */
-  readonly kind?: 'products' | 'convolutions';
-  /** Attention is computed in pieces, which are many blocks of memory of many sizes. Default false. */
-  readonly attentionInPieces?: boolean;
   /** Bytes of the frozen weights as stored. */
   readonly weightBytes: number;
   /** Physical memory of the machine in bytes. */
@@ -36,12 +29,6 @@ export interface MemoryFacts {
   readonly threads?: number;
 }
 
-/**
- * Below this the tensors of a model are smaller than 32 MiB. The C library keeps such memory in fragments of its heap when
- * it is freed: with bfloat16 weights of 113 MB a process peaked at 918 MB without the arena, at 652 MB with it.
- */
-const smallModelBytes = 512 * 2 ** 20;
-
 /** What of the memory packed weights may take: activations, the operating system and the page cache need the rest. */
 const packedShare = 1 / 4;
 
@@ -54,25 +41,22 @@ export const defaultMemoryPlan: MemoryPlan = {
 };
 
 /**
- * Chooses memory options by the size of the model. Figures are of graphs of Linear layers, forward and backward:
+ * Chooses memory options by the size of the model. `pnpm bench session` measures each the other way:
  *
  * - packing costs the float32 weights once for each product they take part in (226 MB: 440 MB) and gains up to 6 % of
  *   speed; products change in their last bits;
- * - widening narrow weights without the arena costs 0.4 s a GB, in which the system zeroes pages (a run that widens
- *   2.3 GB: 2.8 s of processor time, 1.9 s with the arena); the peak is the same (976 and 956 MB), but where large
- *   buckets of many lengths are mixed it is up to 17 % higher with the arena (766 and 897 MB);
- * - attention in pieces has blocks that the C library keeps in fragments: two blocks of width 768 at 2048 tokens peaked at
- *   609 MiB above the weights without the arena, at 432 MiB with it;
- * - for large float32 models the arena gains 2 to 6 % and keeps the peak of the largest bucket, so they do without;
- * - the memory pattern doubles what a step keeps (394 against 772 MB at 2048 tokens) for nothing measurable.
+ * - without the arena the system zeroes pages anew in each step, which takes about as long as one (of training at 512 and
+ *   1024 tokens: 2.9 to 3.6 times the time in a virtual machine whose page faults are dear), for a peak that is the same
+ *   within 2 %. Where large buckets of many lengths are mixed it is up to 17 % higher with the arena (766 and 897 MB);
+ *   attention in pieces has blocks that the C library keeps in fragments: there it is 1.7 times as high without;
+ * - the memory pattern takes up to 1.6 times the memory for nothing measurable.
  */
 export function planMemory(facts: MemoryFacts): MemoryPlan {
   const { weightBytes, totalMemoryBytes, narrowWeights = false, integerBytes = 0, usesPerWeight = 2, threads } = facts;
-  const { kind = 'products', attentionInPieces = false } = facts;
   const packedBytes = integerBytes > 0 ? integerBytes : weightBytes * usesPerWeight;
   return {
     prepackWeights: (integerBytes > 0 || !narrowWeights) && packedBytes <= totalMemoryBytes * packedShare,
-    arena: kind === 'convolutions' || attentionInPieces || narrowWeights || weightBytes <= smallModelBytes,
+    arena: true,
     memoryPattern: false,
     foldConstants: !narrowWeights,
     ...(threads === undefined ? {} : { threads }),

@@ -37,13 +37,15 @@ describe.each(models)('graphs of %s', (_, open) => {
     test('no transpose is left that a product reads in place', async () => {
       for (const graph of await both()) {
         const consumers = consumersOf(graph);
-        const absorbs = (other: Node | null | undefined) => isProduct(other, form);
+        const reads = (value: Value) => (other: Node) =>
+          writesTransposed(other, form) || (isProduct(other) && other.inputs[1] === value && value.shape.length === 2);
         const isSole = (value: Value | null | undefined) =>
           value && consumers(value).length === 1 && !isOutput(graph, value);
         const absorbed = graph.nodes.filter((node) => {
           if (node.op !== 'Transpose' || !swapsLastTwo(node)) return false;
           const [from] = node.inputs;
-          return consumers(node.outputs[0]!).some(absorbs) || (isSole(from) && absorbs(from?.producer));
+          const result = node.outputs[0]!;
+          return consumers(result).some(reads(result)) || (isSole(from) && writesTransposed(from?.producer, form));
         });
         expect(namesOf(absorbed)).toEqual([]);
       }
@@ -184,7 +186,8 @@ describe.each(models)('graphs of %s', (_, open) => {
       const kept = new Map<string, string[]>();
       for (const node of graph.nodes) {
         const block = node.scope.split('/')[0]!;
-        const isKept = node.outputs.some((value) => readers(value, consumers).some(isBackward));
+        // lengths are a few bytes
+        const isKept = !isOfShapes(node) && node.outputs.some((value) => readers(value, consumers).some(isBackward));
         if (isKept && recomputed.has(block) && !own.has(node)) kept.set(block, [...(kept.get(block) ?? []), node.op]);
       }
       // nothing reads the sum behind the last one, nor one whose next block has kept what it made of it
@@ -226,11 +229,12 @@ const isIdentity = (first: Node, second: Node): boolean => {
   return permOf(second).every((axis, i) => perm[axis] === i);
 };
 
-/** A product that can read, or write, a transpose in place; `Gemm` takes matrices alone. */
-function isProduct(node: Node | null | undefined, { forWebGpu }: GraphForm): boolean {
-  if (!node || !['MatMul', 'FusedMatMul', 'Gemm'].includes(node.op)) return false;
-  return !forWebGpu || [...node.inputs, ...node.outputs].every((value) => value?.shape.length === 2);
-}
+const isProduct = (node: Node | null | undefined): node is Node =>
+  node ? ['MatMul', 'FusedMatMul', 'Gemm'].includes(node.op) : false;
+
+/** A product that can read and write any transpose in place; `Gemm` takes matrices alone. */
+const writesTransposed = (node: Node | null | undefined, { forWebGpu }: GraphForm): boolean =>
+  isProduct(node) && (!forWebGpu || [...node.inputs, ...node.outputs].every((value) => value?.shape.length === 2));
 
 const dtypesOf = (values: readonly (Value | null)[]): (string | undefined)[] => values.map((value) => value?.dtype);
 

@@ -1,11 +1,14 @@
 import type { Graph, Node, Value } from '../graph.ts';
 
+import { elementCount } from '../dim.ts';
+import { reshape } from '../ops.ts';
 import { type Rewriter, consumersOf, rewriteGraph } from '../rewrite.ts';
 
 export interface FuseOptions {
   /**
-   * What a product becomes: `FusedMatMul`, or `Gemm`, the operator of the standard, which takes matrices alone. Other products
-   * keep their transposes then, of which two cancel all the same.
+   * What a product becomes: `FusedMatMul`, or `Gemm`, the operator of the standard, which takes matrices alone. Tokens times a
+   * transposed matrix, `x·Wᵀ`, are one for all rows of the batch, so that no copy of W is made; other products keep their
+   * transposes then, of which two cancel all the same.
    */
   readonly product?: 'FusedMatMul' | 'Gemm';
 }
@@ -30,12 +33,15 @@ export function fuseProducts(graph: Graph, { product: form = 'FusedMatMul' }: Fu
     if (!product) return undefined;
     const left = absorb(product.left);
     const right = absorb(product.right);
-    if (form === 'Gemm' && ![left, right].every(({ value }) => value.shape.length === 2)) {
+    const alpha = product.factor * left.factor * right.factor;
+    if (form === 'Gemm' && ![left, right].every(isMatrix)) {
+      if (isMatrix(right) && right.transposed && !left.transposed && !product.transposed) {
+        return emitRows(node, [left, right], alpha, rewriter);
+      }
       return node.op === 'MatMul'
         ? emitPlain(node, unlessChanged(left, node.inputs[0]), unlessChanged(right, node.inputs[1]), rewriter)
         : undefined;
     }
-    const alpha = product.factor * left.factor * right.factor;
     const isPlain = !left.transposed && !right.transposed && alpha === 1;
     if (node.op === 'MatMul' && isPlain) return emitPlain(node, left, right, rewriter);
     const operands = product.transposed ? [flip(right), flip(left)] : [left, right];
@@ -55,6 +61,8 @@ interface Product {
   readonly transposed: boolean;
   readonly factor: number;
 }
+
+const isMatrix = ({ value }: Operand): boolean => value.shape.length === 2;
 
 const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
 
@@ -88,6 +96,16 @@ function emit(
     name: node.name,
     outputNames: node.outputs.map((v) => v.name),
   });
+}
+
+/** `x·Wᵀ` of `x` `[…, K]`, whose rows are those of one matrix. */
+function emitRows(node: Node, [left, right]: readonly [Operand, Operand], alpha: number, rewriter: Rewriter): Value[] {
+  const x = rewriter.map(left.value);
+  const [leading, width] = [x.shape.slice(0, -1), x.shape.at(-1) ?? 1];
+  const rows = reshape(x, [elementCount(leading), width]);
+  const attributes = { transA: 0, transB: 1, alpha };
+  const [product] = rewriter.target.node('Gemm', [rows, rewriter.map(right.value)], attributes, { name: node.name });
+  return product ? [reshape(product, node.outputs[0]?.shape ?? [])] : [];
 }
 
 /** The product that a node is, alone or as the only use of one: a MatMul, its transpose, or a multiple of it. */

@@ -64,8 +64,6 @@ async function openWatched(
 function forwardMemory(weights: OpenGraphOptions['weights'], threads: number | undefined): MemoryPlan {
   const stored = [...weights.values()];
   return planMemory({
-    // The kernel of a convolution has axes of its own for rows and columns.
-    kind: stored.some((w) => w.shape.length > 2 && w.shape.slice(2).some((d) => d > 1)) ? 'convolutions' : 'products',
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
     totalMemoryBytes: machineMemory(),
     narrowWeights: stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1),

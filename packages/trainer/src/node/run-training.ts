@@ -102,7 +102,7 @@ export async function runTraining(config: TrainConfig, hooks: RunHooks = {}): Pr
     describeCheckpointing(config, wan.attention(model.config).layers, logger);
     const graphOptions = graphFor(device, config.eightBitBase);
     const open = highBase && !config.offloadInactiveDit ? [base, highBase] : [base];
-    const memory = foldingWeights(memoryFor(open, attention.plan !== 'whole'), graphOptions);
+    const memory = foldingWeights(memoryFor(open), graphOptions);
     const weights = base.source(files.locate(''));
     const run = assembleRun({
       config,
@@ -311,10 +311,9 @@ export function loweringFor(
  *
  * @param models whose sessions are open at the same time
  */
-export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[], attentionInPieces: boolean): MemoryPlan {
+export function memoryFor(models: readonly Pick<StoredBase, 'weights'>[]): MemoryPlan {
   const stored = models.flatMap(({ weights }) => [...weights.values()]);
   return planMemory({
-    attentionInPieces,
     weightBytes: stored.reduce((sum, w) => sum + w.byteLength, 0),
     totalMemoryBytes: machineMemory(),
     narrowWeights: stored.some((w) => w.dtype !== 'F32' && w.shape.length > 1),

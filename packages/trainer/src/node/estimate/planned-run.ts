@@ -64,7 +64,7 @@ export async function planRun(config: TrainConfig, given: PlanParts): Promise<Pl
   const open = offloadInactiveDit ? [base] : bases;
   const attention = chooseAttention(config, wan, model.config, data, room, products).plan;
   const graphOptions = graphFor(device, eightBitBase);
-  const memory = foldingWeights(memoryFor(open, attention !== 'whole'), graphOptions);
+  const memory = foldingWeights(memoryFor(open), graphOptions);
   const parts: RunParts<WanConfig> = {
     config,
     seed,
