@@ -17,8 +17,6 @@ export type Request = SubjectRequest & {
 };
 
 export interface Result {
-  /** Medians over the rounds, in the order of the settings. */
-  readonly seconds: readonly number[];
   /** Seconds of the last setting over those of the first, of the same round: median. */
   readonly ratio: number;
   /** Most anonymous memory above that before the sessions were opened. */
@@ -46,7 +44,6 @@ async function measure(subject: Subject, { settings, rounds }: Request): Promise
     if (round >= warmUps) rows.push(row);
   }
   return {
-    seconds: runs.map((_, i) => median(rows.map((row) => row[i]!))),
     ratio: median(rows.map((row) => row.at(-1)! / row[0]!)),
     bytes: memory.stop().anonymousBytes,
   };
