@@ -1,4 +1,4 @@
-import { createParams, rewriteGraph, transpose } from '@musubi/onnx-graph';
+import { createParams, rewriteGraph } from '@musubi/onnx-graph';
 import type { DataType, Graph, Node, ParameterSource, Rewriter, Value } from '@musubi/onnx-graph';
 import { scaleKey } from '../targets.ts';
 
@@ -28,19 +28,17 @@ export function rewriteCodes(graph: Graph, lowering: CodesLowering): Graph {
       const wide = lowering.dequantized(behind, result.dtype, [], rewriter);
       return wide && [wide];
     }
-    const weights = node.inputs.slice(0, 2).map((input) => weightOf(input, lowering));
-    if (!products.has(node.op) || weights.every((weight) => !weight)) return undefined;
-    const [left, right] = weights;
-    const whole = right && !right.perm && !left ? lowering.product?.(node, right.codes, rewriter) : undefined;
+    const weights = node.inputs.slice(0, 2).map((input) => codesBehindCast(input, lowering));
+    if (!products.has(node.op) || weights.every((codes) => !codes)) return undefined;
+    const whole = weights[1] && !weights[0] ? lowering.product?.(node, weights[1], rewriter) : undefined;
     if (whole) return whole;
     // A Cast that stays as it is must not be made before it is asked for: an unused one would be dropped again.
     const inputs: (Value | null)[] = node.inputs.map((input, i) => (weights[i] ? null : input && rewriter.map(input)));
-    weights.forEach((weight, i) => {
-      if (!weight) return;
+    weights.forEach((codes, i) => {
+      if (!codes) return;
       const other = weights[1 - i] ? undefined : inputs[1 - i];
-      const wide = lowering.dequantized(weight.codes, node.inputs[i]!.dtype, other ? [other] : [], rewriter);
-      const turned = wide && weight.perm ? transpose(wide, weight.perm) : wide;
-      inputs[i] = turned ?? rewriter.map(node.inputs[i]!);
+      const wide = lowering.dequantized(codes, node.inputs[i]!.dtype, other ? [other] : [], rewriter);
+      inputs[i] = wide ?? rewriter.map(node.inputs[i]!);
     });
     return rewriter.target.node(node.op, inputs, node.attributes, {
       name: node.name,
@@ -51,15 +49,6 @@ export function rewriteCodes(graph: Graph, lowering: CodesLowering): Graph {
 }
 
 const products: ReadonlySet<string> = new Set(['MatMul', 'FusedMatMul', 'Gemm']);
-
-/** A weight in codes as a product takes it, behind a Transpose where the product cannot transpose it itself. */
-function weightOf(value: Value | null | undefined, lowering: CodesLowering) {
-  const codes = codesBehindCast(value, lowering);
-  if (codes) return { codes };
-  if (value?.producer?.op !== 'Transpose') return undefined;
-  const turned = codesBehindCast(value.producer.inputs[0], lowering);
-  return turned && { codes: turned, perm: value.producer.attributes['perm'] as readonly number[] };
-}
 
 /** The codes that a value is a Cast of, directly or through the Reshape with which `gateWeights` delays it. */
 function codesBehindCast(value: Value | null | undefined, { isCodes }: CodesLowering): Value | undefined {

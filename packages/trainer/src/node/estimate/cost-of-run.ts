@@ -56,8 +56,7 @@ export function costOf(
   { device, processBytes, gradientAccumulationSteps, parameters, optimizerState }: CostFacts,
 ): RunCost {
   const isOnDevice = device.provider !== 'cpu';
-  // The plan is about the arena of the CPU; a card always has one.
-  const model = createMemoryModel(graph, { arena: isOnDevice || memory.arena });
+  const model = createMemoryModel(graph, { arena: memory.arena });
   const buckets = shapes.map(({ shape, symbols, work }): BucketEstimate => ({
     ...shape,
     lengths: Object.fromEntries(symbols),

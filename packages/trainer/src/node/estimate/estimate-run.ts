@@ -16,16 +16,11 @@ import type { RunMemory } from '../../estimate/memory-of-run.ts';
 import type { DeviceSpeed } from '../../estimate/step-time.ts';
 import { TrainerError } from '../../errors.ts';
 import { resolveTimestepBoundary } from '../../timestep-boundary.ts';
+import { withClosing } from '../../with-closing.ts';
 import { type Device, chooseDevice } from '../choose-device.ts';
 import { askCard, machineRoom } from '../machine-room.ts';
 import { openHighNoiseModel } from '../open-high-noise-model.ts';
-import {
-  type Closing,
-  createWeightFiles,
-  openBaseModel,
-  openFrozenAdapters,
-  readNetworkWeights,
-} from '../open-parts.ts';
+import { createWeightFiles, openBaseModel, openFrozenAdapters, readNetworkWeights } from '../open-parts.ts';
 import { openRuntime } from '../open-runtime.ts';
 import { tryProducts } from '../try-products.ts';
 import { type BatchShape, readBatchShapes } from './batch-shapes.ts';
@@ -130,8 +125,7 @@ export interface Alternative {
 export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}): Promise<RunEstimate> {
   const { logger = () => {} } = hooks;
   const ask = { ...thisMachine, ...hooks.machine };
-  const closing: Closing = [];
-  try {
+  return withClosing(async (closing) => {
     const runtime = await openRuntime(hooks.runtime, closing);
     const program = watchProgram();
     const timestepBoundary = resolveTimestepBoundary(config, wan);
@@ -202,9 +196,7 @@ export async function estimateRun(config: TrainConfig, hooks: EstimateHooks = {}
       secondsOfRun: run.plan.maxTrainSteps * now.secondsPerStep,
       alternatives,
     };
-  } finally {
-    for (const close of closing.toReversed()) await close();
-  }
+  });
 }
 
 const countParameters = ({ adapter }: Pick<AssembledRun, 'adapter'>): number =>
